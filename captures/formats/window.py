@@ -1,0 +1,65 @@
+"""What every container yields: windows of frames as columns, and the reader's account of the file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from captures.formats.stream import ByteStream
+
+Ints = npt.NDArray[np.int64]
+MAX_FRAME = 262_144  # Wireshark's limit; a record that claims more is damage, not data
+
+
+@dataclass(slots=True)
+class Interface:
+    """One capture interface: its link type (LINKTYPE_ number), clock resolution and what the capturer said of it."""
+
+    link: int
+    snaplen: int = 0
+    units_per_second: int = 1_000_000
+    offset_s: int = 0
+    name: str = ""
+    dropped: int | None = None  # frames the capturer says it lost; None when it does not say
+
+
+@dataclass(slots=True)
+class Window:
+    """Consecutive frames, one row each. Valid until the next window is asked for: `buffer` is reused.
+
+    `start` is the frame's offset in `buffer`, `at` its position in the (decompressed) stream, `number` its 1-based
+    number as Wireshark counts, `ts_ns` nanoseconds since the epoch, `interface` an index into `Reader.interfaces`.
+    """
+
+    buffer: npt.NDArray[np.uint8]
+    number: Ints
+    ts_ns: Ints
+    start: Ints
+    at: Ints
+    caplen: Ints
+    origlen: Ints
+    interface: Ints
+    link: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+@dataclass(slots=True)
+class Reader:
+    """A capture being read. `notes` says what was wrong with the file, for people, in order of appearance."""
+
+    format: str
+    stream: ByteStream
+    windows: Iterator[Window]
+    interfaces: list[Interface] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # address -> name, from name resolution blocks
+    comments: list[str] = field(default_factory=list)
+    compression: tuple[str, ...] = ()
+    frames: int = 0
+    cut: bool = False
+
+    def __iter__(self) -> Iterator[Window]:
+        return self.windows
