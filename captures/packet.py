@@ -84,7 +84,9 @@ class Tcp:
     def timestamps(self) -> tuple[int, int] | None:
         """Timestamp value and echo reply."""
         value = self.option(8)
-        return (int.from_bytes(value[:4], "big"), int.from_bytes(value[4:], "big")) if value and len(value) == 8 else None
+        return (
+            (int.from_bytes(value[:4], "big"), int.from_bytes(value[4:], "big")) if value and len(value) == 8 else None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,9 +243,7 @@ class _Scan:
         good = (size >= 20) & (l4 + size <= wire_end)
         if not good.all():
             self.slow.append(frame[~good])
-            frame, l4, end, wire_end, ip, tcp, size = (
-                a[good] for a in (frame, l4, end, wire_end, ip, tcp, size)
-            )
+            frame, l4, end, wire_end, ip, tcp, size = (a[good] for a in (frame, l4, end, wire_end, ip, tcp, size))
         payload = l4 + size
         self._add(
             frame, ip, icmp=False, ttl=ip["ttl"],
@@ -286,7 +284,13 @@ class _Scan:
             columns |= {name: flow[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")}
             columns |= {"family": 6, "tos": own["first"] >> 20 & 0xFF}
         else:
-            columns |= {"family": 4, "src_lo": flow["src"], "dst_lo": flow["dst"], "tos": own["tos"], "ip_id": own["id"]}
+            columns |= {
+                "family": 4,
+                "src_lo": flow["src"],
+                "dst_lo": flow["dst"],
+                "tos": own["tos"],
+                "ip_id": own["id"],
+            }
         self.parts.append((frame, columns))
 
     def _decoded(self) -> None:
@@ -356,7 +360,10 @@ def row_of(packet: Packet, start: int, data: bytes) -> dict[str, Any] | None:
         row["sender_hi"], row["sender_lo"] = halves(packet.ip.src.packed)
         return row
     row |= {"ack": tcp.ack, "flags": tcp.flags, "window": tcp.window, "length": tcp.length}
-    row |= {"payload_start": start + data.find(tcp.payload) if tcp.payload else start, "payload_caplen": len(tcp.payload)}
+    row |= {
+        "payload_start": start + data.find(tcp.payload) if tcp.payload else start,
+        "payload_caplen": len(tcp.payload),
+    }
     return row
 
 

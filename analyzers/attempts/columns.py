@@ -63,4 +63,5 @@ def mix(value: Array) -> Array:
     value = value.astype(np.uint64)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
+    out: Array = value ^ (value >> np.uint64(31))
+    return out

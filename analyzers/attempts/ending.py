@@ -116,10 +116,7 @@ class _Story:
         answer, answer_row = self._answer(ignored)
         ending, closing_row = self._ending(effective)
         outcome = self._outcome(handshake, answer, ending, effective)
-        if not self.syns or handshake in ("complete", "partial", "synack-only"):
-            shown_ending = ending
-        else:
-            shown_ending = ""
+        connected = not self.syns or handshake in ("complete", "partial")
         if self.syns and any(i < self.syns[0] for i, _ in self.tcp):
             self.notes.append("the SYN was captured after later packets of the connection")
         if self.server_syns and self.syns:
@@ -130,7 +127,7 @@ class _Story:
             self.notes.append("traffic went on in both directions after a RST")
         return Ending(
             client_side=self.client_side, roles=self.roles, handshake=handshake, answer=answer, outcome=outcome,
-            ending=shown_ending, conn_state=self._conn_state(outcome, handshake, ending), history=self._history(),
+            ending=ending if connected else "", conn_state=self._conn_state(outcome, handshake, ending), history=self._history(),
             syn_rows=tuple(self.syns), synack_rows=tuple(self.synacks), rst_rows=tuple(self.rsts),
             ignored_rst_rows=tuple(ignored), icmp_rows=tuple(self.icmps), rst_sender=self._rst_sender(),
             fin_client=any(s.client and s.has(FIN) for _, s in self.tcp),

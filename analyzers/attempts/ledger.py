@@ -61,7 +61,7 @@ def close(tracker: Tracker) -> Ledger:
 
 
 _ATTEMPT_COLUMNS = (
-    "family", "source", "end_hi", "end_lo", "port", "bytes", "packets", "first_ts", "last_ts",
+    "family", "trace", "end_hi", "end_lo", "port", "bytes", "packets", "first_ts", "last_ts",
 )  # fmt: skip
 
 

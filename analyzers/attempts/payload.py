@@ -43,7 +43,10 @@ def payload_marks(table: PacketTable, rows: Array, buffer: Array) -> Array:
     kexinit = np.flatnonzero(message & (head[:, 5] == 20))
     if len(kexinit):
         lists = _bytes(
-            buffer, table.payload_start[chosen[kexinit]] + _KEXINIT_LISTS_AT, caplen[kexinit] - _KEXINIT_LISTS_AT, _KEXINIT_HEAD
+            buffer,
+            table.payload_start[chosen[kexinit]] + _KEXINIT_LISTS_AT,
+            caplen[kexinit] - _KEXINIT_LISTS_AT,
+            _KEXINIT_HEAD,
         )
         detail[kexinit] = _digest(lists)
     tls = ~text & ~message & (head[:, 0] >= 0x14) & (head[:, 0] <= 0x17) & (head[:, 1] == 3)

@@ -6,6 +6,8 @@ retransmission. Per attempt and side the tracker follows the sequence space, so 
 order, and so that every payload byte is counted once; only the rows that can decide an attempt are kept.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from analyzers.attempts.columns import Array, Growing, Pieces, mix
@@ -16,6 +18,9 @@ from captures.table import PacketTable
 UNKNOWN = -(1 << 40)  # a position in a side's sequence space that cannot be told
 _FAR = 1 << 42
 _MAX_HOLES = 64
+
+Shelf = Callable[[Array, Array, Array], Array]
+"""`shelf(buffer, start, caplen)`: puts frames away and returns for each the position to recall it from."""
 
 # How many rows of each kind an attempt keeps per side; SYN, FIN, RST and ICMP errors are always kept.
 KEEP_ACKS = 4
@@ -32,7 +37,7 @@ class Tracker:
     def __init__(self) -> None:
         side, one = (2,), ()
         self.state = Growing(
-            family=(np.uint8, one, 0), source=(np.int32, one, 0),
+            family=(np.uint8, one, 0), trace=(np.int32, one, 0),
             end_hi=(np.uint64, side, 0), end_lo=(np.uint64, side, 0), port=(np.uint16, side, 0),
             virgin=(np.bool_, one, True), started=(np.bool_, side, False),
             isn=(np.int64, side, -1), hinted_isn=(np.int64, side, -1),
@@ -52,11 +57,18 @@ class Tracker:
         self._ids: dict[int, int] = {}
         self._collided: dict[tuple[int, ...], int] = {}
         self._holes: dict[int, list[tuple[int, int]]] = {}
-        self._source = 0
+        self._trace = -1
+        self._shelf: Shelf | None = None
 
-    def next_source(self) -> None:
-        """From here on rows come from another file: its flows are attempts of their own."""
-        self._source += 1
+    def begin(self, new_trace: bool, shelf: Shelf | None = None) -> None:
+        """Another file follows; with `new_trace` its flows are attempts of their own, else it goes on where the last ended.
+
+        `shelf` is asked to keep the bytes of kept frames when their place in the file cannot be read again.
+        """
+        self._shelf = shelf
+        if not new_trace:
+            return
+        self._trace += 1
         self._ids.clear()
         self._collided.clear()
         self._holes.clear()
@@ -95,9 +107,13 @@ class Tracker:
         start = state.grow(len(row))
         new = slice(start, start + len(row))
         state["family"][new] = table.family[row]
-        state["source"][new] = self._source
+        state["trace"][new] = self._trace
         index = np.arange(start, start + len(row))
-        for name, source, destination in (("end_hi", "src_hi", "dst_hi"), ("end_lo", "src_lo", "dst_lo"), ("port", "sport", "dport")):
+        for name, source, destination in (
+            ("end_hi", "src_hi", "dst_hi"),
+            ("end_lo", "src_lo", "dst_lo"),
+            ("port", "sport", "dport"),
+        ):
             state[name][index, side] = getattr(table, source)[row]
             state[name][index, 1 - side] = getattr(table, destination)[row]
         state["first_number"][new] = table.number[row]
@@ -109,7 +125,11 @@ class Tracker:
         """Two flows with one 64-bit key: told apart by their addresses, one row at a time (it hardly ever happens)."""
         state = self.state
         wrong = table.src_lo != state["end_lo"][attempt, side]
-        for name, mine, other in (("end_hi", "src_hi", "dst_hi"), ("end_lo", "src_lo", "dst_lo"), ("port", "sport", "dport")):
+        for name, mine, other in (
+            ("end_hi", "src_hi", "dst_hi"),
+            ("end_lo", "src_lo", "dst_lo"),
+            ("port", "sport", "dport"),
+        ):
             wrong |= getattr(table, mine) != state[name][attempt, side]
             wrong |= getattr(table, other) != state[name][attempt, 1 - side]
         wrong |= table.family != state["family"][attempt]
@@ -222,6 +242,8 @@ class Tracker:
         self._remember(table, attempt, side, np.flatnonzero(opens), tcp, ends)
         mark = payload_marks(table, kept, buffer)
         take = table.take(kept)
+        if self._shelf is not None:
+            take.at = self._shelf(buffer, take.start, take.caplen)
         self.rows.add(
             attempt=attempt[kept], side=side[kept], position=position[kept], delta=delta[kept],
             ack_position=ack_position[kept], ack_delta=ack_delta[kept], mark=mark,
@@ -298,10 +320,16 @@ class Tracker:
         return gained
 
     def _choose(
-        self, table: PacketTable, attempt: Array, side: Array, opens: Array, payload: Array, position: Array, delta: Array
+        self,
+        table: PacketTable,
+        attempt: Array,
+        side: Array,
+        opens: Array,
+        payload: Array,
+        position: Array,
+        delta: Array,
     ) -> Array:
         """Indices of the rows worth keeping: a bounded number per attempt, whatever the connection carries."""
-        state = self.state
         flags = table.flags
         special = table.icmp | ((flags & (SYN | FIN | RST)) > 0)
         flat = attempt * 2 + side
@@ -369,7 +397,8 @@ def _side(table: PacketTable) -> Array:
     if (table.family == 6).any():
         higher = (table.src_hi > table.dst_hi) | ((table.src_hi == table.dst_hi) & higher)
         equal &= table.src_hi == table.dst_hi
-    return (higher | (equal & (table.sport > table.dport))).astype(np.int64)
+    out: Array = (higher | (equal & (table.sport > table.dport))).astype(np.int64)
+    return out
 
 
 def _key(table: PacketTable, side: Array) -> Array:
@@ -382,7 +411,8 @@ def _key(table: PacketTable, side: Array) -> Array:
     if (table.family == 6).any():
         a = a ^ mix(np.where(low, table.src_hi, table.dst_hi) + np.uint64(1))
         b = b ^ mix(np.where(low, table.dst_hi, table.src_hi) + np.uint64(2))
-    return mix(mix(mix(a) + b) + ports + (table.family.astype(np.uint64) << np.uint64(40)))
+    out: Array = mix(mix(mix(a) + b) + ports + (table.family.astype(np.uint64) << np.uint64(40)))
+    return out
 
 
 def _running_top(ends: Array, mine: Array, carried: Array, opens: Array, segment: Array) -> Array:
@@ -395,4 +425,3 @@ def _running_top(ends: Array, mine: Array, carried: Array, opens: Array, segment
     lifted = shifted + segment * (4 * _FAR)
     out: Array = np.maximum.accumulate(lifted) - segment * (4 * _FAR)
     return out
-

@@ -42,11 +42,10 @@ def open_capture(read_into: ReadInto) -> Reader:
             raise NotACapture("compressed more than three times over")
     if not head:
         raise NotACapture("the capture is empty" if not compression else f"the {compression[-1]} stream holds no data")
-    for kind in (pcap, pcapng):
-        reader = kind.reader(head, stream)
-        if reader is not None:
-            reader.compression = tuple(compression)
-            return reader
+    reader = pcap.reader(head, stream) or pcapng.reader(head, stream)
+    if reader is not None:
+        reader.compression = tuple(compression)
+        return reader
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
             raise NotACapture(f"this is {name}, not pcap or pcapng; convert it with: editcap -F pcapng IN OUT")

@@ -13,10 +13,13 @@ _CHUNK = 1 << 18
 class _Inflater(Protocol):
     """What gzip, lzma and lz4 decompressors share: one member, its end, and the bytes behind it."""
 
-    eof: bool
-    unused_data: bytes | None
+    @property
+    def eof(self) -> bool: ...
 
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes | None: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 class _Gzip:

@@ -140,7 +140,7 @@ class _Walk:
         body, stop = at + 8, at + length - 4
         if kind == ENHANCED:
             return self._damage(f"a packet block of {length} bytes is too short")
-        if kind == SIMPLE or kind == OBSOLETE:
+        if kind in (SIMPLE, OBSOLETE):
             if length < (16 if kind == SIMPLE else 32):
                 return self._damage(f"a packet block of {length} bytes is too short")
             self.counter += 1
@@ -233,9 +233,7 @@ class _Walk:
             ts_ns[mine] = nanoseconds(ticks[mine], self.out.interfaces[index])
         if batch.simple:
             extra = np.array(batch.simple, np.int64).reshape(-1, 4)
-            start, caplen, origlen = (
-                np.concatenate([a, extra[:, i]]) for i, a in enumerate((start, caplen, origlen))
-            )
+            start, caplen, origlen = (np.concatenate([a, extra[:, i]]) for i, a in enumerate((start, caplen, origlen)))
             numbers = np.concatenate([numbers, extra[:, 3]])
             interface = np.concatenate([interface, np.full(len(extra), first)])
             ts_ns = np.concatenate([ts_ns, np.full(len(extra), -1)])

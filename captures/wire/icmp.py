@@ -10,11 +10,13 @@ _OLD_STYLE_QUOTE = 128  # before RFC 4884, extensions followed a quote of exactl
 
 
 def icmp(draft: Draft) -> str | None:
-    return _message(draft, 4)
+    _message(draft, 4)
+    return None
 
 
 def icmpv6(draft: Draft) -> str | None:
-    return _message(draft, 6)
+    _message(draft, 6)
+    return None
 
 
 def _message(draft: Draft, version: int) -> None:
@@ -32,7 +34,7 @@ def _message(draft: Draft, version: int) -> None:
     if whole and draft.ip and not draft.quoted:
         segment = data[at : draft.end]
         right = ones_complement_sum(segment) == 0xFFFF if version == 4 else transport_ok(draft.ip, segment, 58)
-    quote, extensions = _split(data[at:draft.end], version)
+    quote, extensions = _split(data[at : draft.end], version)
     mpls, others = _extensions(extensions)
     big = (version, kind, code) == (4, 3, 4) or (version, kind) == (6, 2)
     mtu = draft.word(6) if version == 4 else draft.word(4, 4)

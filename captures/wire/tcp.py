@@ -37,7 +37,9 @@ def tcp(draft: Draft) -> str | None:
         length=on_wire,
         payload=data[min(at + size, draft.end) : draft.end],
         complete=left >= size,
-        checksum_ok=transport_ok(draft.ip, data[at : draft.end], 6) if whole and draft.ip and not draft.quoted else None,
+        checksum_ok=transport_ok(draft.ip, data[at : draft.end], 6)
+        if whole and draft.ip and not draft.quoted
+        else None,
     )
     return None
 

@@ -1,0 +1,212 @@
+"""The connection was accepted: who spoke, who closed, how, and how long after?
+
+Whether a close arrives as FIN or as RST is a race with the client's own data, not a cause (knowledge base 1.7): causes
+rest on who spoke and on the time, never on that difference alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from analyzers.attempts.attempt import Attempt, Group
+from analyzers.attempts.subject import Subject, foreign_reset
+from analyzers.attempts.talk import greeting, listen
+from analyzers.model import Fact
+from analyzers.words import duration
+
+_AT_ONCE_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedWithoutWord(Fact):
+    """The server's side accepted and closed without a byte. `pace`: at-once, five-seconds (libwrap's pause), or later."""
+
+    after_ns: int
+    pace: str
+    by_rst: bool
+
+    def text(self) -> str:
+        how = "a RST" if self.by_rst else "a FIN"
+        return f"accepted, then {how} from the server {duration(self.after_ns)} later, without a byte from it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedAfterWords(Fact):
+    """The server's side spoke and was the first to close."""
+
+    after_ns: int
+    by_rst: bool
+    said: str
+
+    def text(self) -> str:
+        how = "reset" if self.by_rst else "closed"
+        return f"the server said {self.said!r} and {how} the connection {duration(self.after_ns)} after it was accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignReset(Fact):
+    """The RST that ended the connection arrived with another TTL than everything else from the server."""
+
+    ttl: int
+    other_ttl: int
+
+    def text(self) -> str:
+        return f"the RST arrived with TTL {self.ttl}, all else from the server with {self.other_ttl}: another device made it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpokeOtherProtocol(Fact):
+    """What answers on an SSH port, or to an SSH client, does not speak SSH."""
+
+    protocol: str
+    said: str
+
+    def text(self) -> str:
+        return f"the server speaks {_NAMES.get(self.protocol, self.protocol)}: {self.said!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeverSpoke(Fact):
+    """The server's side accepted, stayed silent, and did not close."""
+
+    waited_ns: int
+    client_spoke: bool
+
+    def text(self) -> str:
+        asked = "although the client spoke" if self.client_spoke else "and the client did not speak either"
+        return f"accepted, then not a byte from the server for {duration(self.waited_ns)}, {asked}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stalled(Fact):
+    """One side keeps repeating data that is never acknowledged."""
+
+    by_client: bool
+    size: int
+    acknowledged_size: int  # the largest segment of that side that got through, in payload bytes
+
+    def text(self) -> str:
+        who = "client" if self.by_client else "server"
+        return (
+            f"the {who} repeats a segment of {self.size} bytes that is never acknowledged "
+            f"(up to {self.acknowledged_size} bytes got through before)"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worked(Fact):
+    """Attempts that went well. `how`: ssh, talked (both or the server spoke), or accepted (the handshake only)."""
+
+    how: str
+    said: str
+    encrypted: bool = False
+
+    def text(self) -> str:
+        return {
+            "ssh": f"{self.said}, key exchange done" if self.encrypted else self.said,
+            "talked": f"the server accepted and spoke {self.said}",
+        }.get(self.how, "the server accepted; nothing was asked of it")
+
+
+_NAMES = {
+    "http": "HTTP",
+    "tls": "TLS",
+    "smtp": "SMTP",
+    "ftp": "FTP",
+    "pop3": "POP3",
+    "imap": "IMAP",
+    "text": "plain text",
+}
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """How each failing group ended after accept, and what worked beside it."""
+    for attempt, group in subject.failing:
+        if subject.symptom == "closed":
+            yield from _closed(subject, attempt, group)
+        elif subject.symptom == "wrong-service":
+            first = attempt.stream(client=False)
+            yield SpokeOtherProtocol(
+                frames=_first_words(subject, attempt, group),
+                count=len(group),
+                protocol=greeting(first),
+                said=_line(first),
+            )
+        elif subject.symptom == "mute":
+            begun = attempt.accepted or attempt.segments[0]
+            last = attempt.last_ns if attempt.closing is not None else subject.watches[attempt.trace].last_ns
+            yield NeverSpoke(
+                frames=subject.frames(group, 0, *attempt.ending.synack_rows[:1]), count=len(group),
+                waited_ns=max(0, last - begun.ts_ns), client_spoke=attempt.client_bytes > 0,
+            )  # fmt: skip
+        elif subject.symptom == "stalled":
+            yield from _stalled(subject, attempt, group)
+    worked: dict[tuple[str, str, bool], list[Worked]] = {}
+    for attempt, group in subject.working:
+        fact = _worked(subject, attempt, group)
+        worked.setdefault((fact.how, fact.said, fact.encrypted), []).append(fact)
+    for alike in worked.values():
+        frames = tuple(frame for fact in alike for frame in fact.frames)
+        yield replace(alike[0], count=sum(fact.count for fact in alike), frames=frames[:4])
+
+
+def _closed(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
+    closing, row = attempt.closing, attempt.ending.closing_row
+    if closing is None or row is None:
+        return
+    begun = attempt.accepted or attempt.segments[0]
+    after = max(0, closing.ts_ns - begun.ts_ns)
+    by_rst = bool(closing.tcp.flags & 4)
+    if not closing.client and not attempt.server_bytes:
+        pace = "at-once" if after < _AT_ONCE_NS else "five-seconds" if 4.9e9 <= after <= 5.3e9 else "later"
+        frames = subject.frames(group, attempt.ending.synack_rows[0] if attempt.ending.synack_rows else 0, row)
+        yield ClosedWithoutWord(frames=frames, count=len(group), after_ns=after, pace=pace, by_rst=by_rst)
+    elif not closing.client:
+        frames = tuple(sorted({*_first_words(subject, attempt, group), *subject.frames(group, row)}))
+        said = _line(attempt.stream(client=False))
+        yield ClosedAfterWords(frames=frames, count=len(group), after_ns=after, by_rst=by_rst, said=said)
+    if foreign_reset(attempt):
+        other = next(s for s in attempt.segments if not s.client and s.packet.tcp and not s.tcp.flags & 4)
+        yield ForeignReset(
+            frames=(other.number, closing.number), count=len(group), ttl=closing.ttl, other_ttl=other.ttl
+        )
+
+
+def _stalled(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
+    last = [s for s in attempt.segments if s.packet.tcp][-1]
+    through = [
+        s.tcp.length for s in attempt.segments
+        if s.client == last.client and s.tcp.length and (s.position or 0) < (last.position or 0)
+    ]  # fmt: skip
+    repeats = tuple(
+        s.number for s in attempt.segments if s.client == last.client and s.position == last.position and s.tcp.length
+    )
+    yield Stalled(
+        frames=repeats[:6], count=len(group), by_client=last.client, size=last.tcp.length,
+        acknowledged_size=max(through, default=0),
+    )  # fmt: skip
+
+
+def _worked(subject: Subject, attempt: Attempt, group: Group) -> Worked:
+    talk, encrypted = listen(attempt), False
+    if talk is not None and talk.server.banner:
+        how, said, encrypted = "ssh", talk.server.banner, talk.stage == "encrypted"
+    elif attempt.server_bytes:
+        protocol = greeting(attempt.stream(client=False))
+        how, said = "talked", _NAMES.get(protocol, protocol)
+    else:
+        how, said = "accepted", ""
+    rows = attempt.ending.synack_rows[:1] or (0,)
+    return Worked(
+        frames=subject.frames(group, *rows, most=2), count=len(group), how=how, said=said, encrypted=encrypted
+    )
+
+
+def _first_words(subject: Subject, attempt: Attempt, group: Group) -> tuple[int, ...]:
+    rows = [i for i, s in enumerate(attempt.segments) if not s.client and s.tcp.payload][:1]
+    return subject.frames(group, *rows, most=2)
+
+
+def _line(data: bytes) -> str:
+    """The first line of a stream, shortened and printable."""
+    line = data[:200].split(b"\n")[0].strip().decode("latin-1")[:72]
+    return "".join(c if c.isprintable() else "." for c in line)

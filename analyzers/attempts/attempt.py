@@ -1,0 +1,223 @@
+"""One attempt with its kept frames decoded, and the services (address, port) that attempts were made to."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analyzers.attempts.columns import Array, mix
+from analyzers.attempts.ending import Ending
+from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.track import UNKNOWN
+from captures.packet import ACK, RST, SYN, Address, Packet, Tcp, decode
+
+Recall = Callable[[int, int, int], bytes]
+"""`recall(file, at, length)`: the captured bytes of a frame, by the file it came from and its position there."""
+
+FILE_SHIFT = 40
+"""Frame ids are frame numbers as Wireshark counts, with the index of their file in the bits above this one."""
+
+
+def frame_of(frame_id: int) -> tuple[int, int]:
+    """File index and frame number of a frame id."""
+    return frame_id >> FILE_SHIFT, frame_id & ((1 << FILE_SHIFT) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One kept frame of an attempt. `client` is its sender, of an ICMP error the sender of the quoted packet;
+    `position` counts from that side's initial sequence number and `ahead` from the end seen before, None if unknown.
+    """
+
+    number: int
+    ts_ns: int
+    client: bool
+    packet: Packet
+    position: int | None
+    ahead: int | None
+    ack_position: int | None = None
+
+    @property
+    def tcp(self) -> Tcp:
+        """The TCP header; an empty one for an ICMP error."""
+        return self.packet.tcp or _NO_TCP
+
+    @property
+    def ttl(self) -> int:
+        return self.packet.ip.ttl if self.packet.ip else 0
+
+    def has(self, flags: int) -> bool:
+        return self.packet.tcp is not None and self.packet.tcp.flags & flags == flags
+
+
+_NO_TCP = Tcp(0, 0, 0, complete=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One connection attempt. `client_bytes` and `server_bytes` are distinct payload bytes on the wire."""
+
+    index: int
+    trace: int  # which series of files it was seen in
+    client: Address
+    client_port: int
+    server: Address
+    server_port: int
+    ending: Ending
+    segments: tuple[Segment, ...]
+    client_bytes: int
+    server_bytes: int
+    client_packets: int
+    server_packets: int
+    first_ns: int
+    last_ns: int
+
+    def at(self, rows: tuple[int, ...]) -> list[Segment]:
+        return [self.segments[row] for row in rows]
+
+    @property
+    def syns(self) -> list[Segment]:
+        return self.at(self.ending.syn_rows)
+
+    @property
+    def answer(self) -> Segment | None:
+        return None if self.ending.answer_row is None else self.segments[self.ending.answer_row]
+
+    @property
+    def closing(self) -> Segment | None:
+        return None if self.ending.closing_row is None else self.segments[self.ending.closing_row]
+
+    @property
+    def synack(self) -> Segment | None:
+        return self.segments[self.ending.synack_rows[0]] if self.ending.synack_rows else None
+
+    @property
+    def accepted(self) -> Segment | None:
+        """The client's first segment behind the SYN-ACK: from then on both sides think they are connected."""
+        synack = self.synack
+        if synack is None or self.ending.handshake != "complete":
+            return None
+        return next(
+            (s for s in self.segments if s.client and s.number > synack.number and s.has(ACK) and not s.has(SYN)), None
+        )
+
+    def stream(self, client: bool) -> bytes:
+        """One side's payload from its first byte on, as far as it was kept without a gap; the first copy of a byte wins."""
+        pieces = sorted(
+            (s.position + (1 if s.has(SYN) else 0), s.number, s.tcp.payload)
+            for s in self.segments
+            if s.client == client and s.tcp.payload and s.position is not None and not s.has(RST)
+        )
+        if not pieces:
+            return b""
+        out = bytearray()
+        start = pieces[0][0] if not self.ending.syn_rows and not self.ending.synack_rows else 1
+        for position, _, payload in pieces:
+            behind = start + len(out) - position
+            if behind < 0:
+                break
+            out += payload[behind:]
+        return bytes(out)
+
+
+def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
+    """The attempt with its kept frames decoded from their bytes."""
+    ending, span = ledger.ending(index), ledger.span(index)
+    columns, rows = ledger.columns, ledger.rows
+    client = ending.client_side
+    names = ("number", "ts_ns", "side", "at", "caplen", "origlen", "link", "position", "delta", "ack_position")
+    segments = tuple(
+        Segment(number, ts_ns, side == client, decode(recall(number >> FILE_SHIFT, at, caplen), link, origlen),
+                None if position == UNKNOWN else position, None if delta == UNKNOWN else delta,
+                None if ack == UNKNOWN else ack)
+        for number, ts_ns, side, at, caplen, origlen, link, position, delta, ack in zip(
+            *(rows[name][span].tolist() for name in names), strict=True)
+    )  # fmt: skip
+    return Attempt(
+        index=index, trace=int(columns["trace"][index]),
+        client=ledger.address(index, client), client_port=int(columns["port"][index, client]),
+        server=ledger.address(index, 1 - client), server_port=int(columns["port"][index, 1 - client]),
+        ending=ending, segments=segments,
+        client_bytes=int(columns["bytes"][index, client]), server_bytes=int(columns["bytes"][index, 1 - client]),
+        client_packets=int(columns["packets"][index, client]), server_packets=int(columns["packets"][index, 1 - client]),
+        first_ns=int(columns["first_ts"][index]), last_ns=int(columns["last_ts"][index]),
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Group:
+    """Attempts to one service that went alike: `members` are their indices in capture order."""
+
+    ending: Ending
+    members: Array
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+@dataclass(slots=True)
+class Service:
+    """What was asked of one address and port, by whomever: `groups` are largest first."""
+
+    address: Address
+    port: int
+    members: Array
+    first_ns: int
+    last_ns: int
+    groups: list[Group] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many attempts ended with which outcome word, most frequent first."""
+        counts: Counter[str] = Counter()
+        for group in self.groups:
+            counts[group.ending.outcome] += len(group)
+        return dict(counts.most_common())
+
+
+def services(ledger: Ledger, chosen: Array) -> list[Service]:
+    """The services of the chosen attempts, in the order in which they were first asked."""
+    if not len(chosen):
+        return []
+    columns = ledger.columns
+    client = client_sides(ledger)[chosen]
+    server = 1 - client
+    high, low = columns["end_hi"][chosen, server], columns["end_lo"][chosen, server]
+    port = columns["port"][chosen, server].astype(np.uint64)
+    family = columns["family"][chosen].astype(np.uint64)
+    key = mix(mix(low + mix(high + family)) + port)
+    order = np.lexsort((chosen, ledger.kind[chosen], key))
+    sorted_key, sorted_kind, members = key[order], ledger.kind[chosen][order], chosen[order]
+    new_key = np.concatenate([[True], sorted_key[1:] != sorted_key[:-1]])
+    new_group = new_key | np.concatenate([[True], sorted_kind[1:] != sorted_kind[:-1]])
+    heads = np.flatnonzero(new_key)
+    group_heads = np.flatnonzero(new_group)
+    first = np.minimum.reduceat(columns["first_ts"][members], heads)
+    last = np.maximum.reduceat(columns["last_ts"][members], heads)
+    bounds = np.append(heads, len(members))
+    group_bounds = np.append(group_heads, len(members))
+    at_group = np.searchsorted(group_bounds, bounds)
+    out = []
+    for i in np.argsort(first, kind="stable").tolist():
+        sample = int(members[heads[i]])
+        groups = [
+            Group(ledger.ending(int(members[a])), members[a:b])
+            for a, b in zip(
+                group_bounds[at_group[i] : at_group[i + 1]],
+                group_bounds[at_group[i] + 1 : at_group[i + 1] + 1],
+                strict=True,
+            )
+        ]
+        groups.sort(key=len, reverse=True)
+        side = 1 - ledger.ending(sample).client_side
+        out.append(Service(
+            ledger.address(sample, side), int(columns["port"][sample, side]), np.sort(members[bounds[i] : bounds[i + 1]]),
+            int(first[i]), int(last[i]), groups,
+        ))  # fmt: skip
+    return out
+
+
+def client_sides(ledger: Ledger) -> Array:
+    """The client's side of every attempt."""
+    return np.array([ending.client_side for ending in ledger.endings], np.int64)[ledger.kind]

@@ -1,0 +1,128 @@
+"""What a diagnosis is about: one service, one decoded attempt of each way in which attempts to it went, and the
+symptom of each; with what the same address answered elsewhere in the capture."""
+
+from dataclasses import dataclass
+
+from analyzers.attempts.attempt import Attempt, Group, Service
+from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.talk import greeting, listen
+
+MAX_GROUPS = 48  # groups of one service that are decoded, largest first
+_PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
+
+# Every symptom, worst to name first when attempts to one service failed in several ways equally often.
+SYMPTOMS = (
+    "reset", "unreachable", "silence", "closed", "wrong-service", "mute", "stalled", "half-open", "aborted", "unseen",
+    "healthy",
+)  # fmt: skip
+
+_BY_OUTCOME = {
+    "refused-rst": "reset", "icmp-unreachable": "unreachable", "icmp-ttl-exceeded": "unreachable",
+    "icmp-other": "unreachable", "silent": "silence", "half-open": "half-open", "half-open-reset-by-server": "half-open",
+    "half-open-reset-by-client": "healthy", "aborted-by-client": "aborted", "one-sided-client": "unseen",
+    "midstream": "unseen",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How long the capture point of a series of files was watched, and how many frames it says it lost (None: it does not say)."""
+
+    first_ns: int = 0
+    last_ns: int = 0
+    dropped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that bears the service's address, from another port: what it was, its TTL, its frame."""
+
+    port: int
+    kind: str  # syn-ack or rst
+    ttl: int
+    frame: int
+
+
+@dataclass(slots=True)
+class Subject:
+    """`cases` are the decoded groups, `failing` those with the verdict's `symptom`; `skipped` attempts were not decoded."""
+
+    service: Service
+    ledger: Ledger
+    watches: list[Watch]
+    cases: list[tuple[Attempt, Group]]
+    symptoms: list[str]
+    symptom: str
+    elsewhere: tuple[Answer, ...] = ()
+    skipped: int = 0
+
+    @property
+    def failing(self) -> list[tuple[Attempt, Group]]:
+        """The groups that show the symptom (all of them when the service is healthy)."""
+        return [case for case, symptom in zip(self.cases, self.symptoms, strict=True) if symptom == self.symptom]
+
+    @property
+    def working(self) -> list[tuple[Attempt, Group]]:
+        return [case for case, symptom in zip(self.cases, self.symptoms, strict=True) if symptom == "healthy"]
+
+    def count(self, symptom: str) -> int:
+        return sum(len(group) for (_, group), s in zip(self.cases, self.symptoms, strict=True) if s == symptom)
+
+    def frames(self, group: Group, *rows: int, most: int = 4) -> tuple[int, ...]:
+        """The frame numbers of the given kept rows, in the first attempts of the group."""
+        numbers = self.ledger.rows["number"]
+        first = self.ledger.first_row
+        return tuple(int(numbers[first[member] + row]) for member in group.members[:most] for row in rows)
+
+
+def symptom_of(attempt: Attempt) -> str:
+    """What a person would call the way in which this attempt failed; healthy when it did not."""
+    direct = _BY_OUTCOME.get(attempt.ending.outcome)
+    if direct is not None:
+        return direct
+    talk = listen(attempt)
+    server_first = attempt.closing is not None and not attempt.closing.client
+    if talk is not None and talk.server.banner:
+        if talk.stage == "encrypted" and not _gave_up(attempt):
+            return "healthy"
+        if talk.missing or talk.server.text_after or server_first:
+            return "closed"
+        return "stalled" if _gave_up(attempt) else "healthy"
+    if attempt.server_bytes:
+        return _spoke(attempt, expected_ssh=attempt.server_port == 22 or bool(talk and talk.client.banner))
+    if server_first:
+        return "closed"
+    begun = attempt.accepted or attempt.segments[0]
+    waited = attempt.last_ns - begun.ts_ns >= _PATIENCE_NS
+    asked = attempt.client_bytes > 0 or attempt.server_port == 22
+    return "mute" if waited and asked else "healthy"
+
+
+def _spoke(attempt: Attempt, expected_ssh: bool) -> str:
+    """The symptom when the server spoke, but not SSH."""
+    first = attempt.stream(client=False)
+    server_first = attempt.closing is not None and not attempt.closing.client
+    if expected_ssh and first:
+        if greeting(first) == "text" and server_first:
+            return "closed"  # last words
+        return "wrong-service"
+    if _gave_up(attempt):
+        return "stalled"
+    return "closed" if attempt.ending.outcome == "reset-by-server" and foreign_reset(attempt) else "healthy"
+
+
+def foreign_reset(attempt: Attempt) -> bool:
+    """Whether the RST that closed a connection arrived with another TTL than all else from the server's side."""
+    closing = attempt.closing
+    if closing is None or closing.client or not closing.tcp.flags & 4:
+        return False
+    others = {s.ttl for s in attempt.segments if not s.client and s.packet.tcp and not s.tcp.flags & 4}
+    return bool(others) and closing.ttl not in others
+
+
+def _gave_up(attempt: Attempt) -> bool:
+    """Whether the capture ends in one side repeating payload that the other does not acknowledge."""
+    if attempt.ending.ending not in ("open", "half-closed-by-client", "reset-by-client", "half-closed-by-server"):
+        return False
+    tail = [s for s in attempt.segments if s.packet.tcp][-2:]
+    return len(tail) == 2 and all(s.tcp.length > 0 and s.ahead is not None and s.ahead < 0 for s in tail)

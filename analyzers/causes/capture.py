@@ -1,0 +1,15 @@
+"""Not a cause but the want of one: the capture shows too little of the connection."""
+
+from analyzers.handshake import BegunBefore, OneDirection
+from analyzers.model import Cause, seen
+
+CAUSES = (
+    Cause(
+        "unseen.capture.one-direction", "only one side's packets were captured, so nothing can be said of the other", "unknown",
+        requires=(seen(OneDirection),), proof=(seen(OneDirection),), source="the capture itself",
+    ),
+    Cause(
+        "unseen.capture.midstream", "the connection began before the capture did", "unknown",
+        requires=(seen(BegunBefore),), proof=(seen(BegunBefore),), excludes=(seen(OneDirection),), source="the capture itself",
+    ),
+)  # fmt: skip

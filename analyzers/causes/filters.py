@@ -1,0 +1,64 @@
+"""Packet filters, on the target host and on the path: they forge a RST, send an ICMP error, or drop."""
+
+from analyzers.after import ForeignReset, NeverSpoke, Stalled
+from analyzers.model import Cause, seen
+from analyzers.reset import ResetDistance, SynReset
+from analyzers.silence import Unanswered
+from analyzers.unreachable import KINDS, IcmpRefusal
+
+_ERRORS = sorted(
+    {
+        kind
+        for kind in KINDS.values()
+        if kind not in ("ttl-exceeded", "reassembly-timeout", "fragmentation-needed", "packet-too-big")
+    }
+)
+
+CAUSES = (
+    Cause(
+        "reset.target.filter", "a packet filter on the target host refuses with a RST", "server-host",
+        requires=(seen(SynReset),), excludes=(seen(ResetDistance, relation="nearer"), seen(ResetDistance, relation="farther")),
+        source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
+    ),
+    Cause(
+        "reset.network.firewall", "a firewall on the path forges a RST in the target's name", "firewall",
+        requires=(seen(SynReset),), supports=(seen(ResetDistance, relation="nearer"),),
+        source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",
+    ),
+    *(
+        Cause(
+            f"unreachable.target.filter.{kind}", f"a packet filter on the target host refuses with ICMP {kind}", "server-host",
+            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), source="measured with iptables, nftables, ufw, fail2ban",
+        )
+        for kind in _ERRORS
+    ),
+    *(
+        Cause(
+            f"unreachable.network.firewall.{kind}", f"a firewall on the path refuses with ICMP {kind}", "firewall",
+            requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
+            excludes=(seen(IcmpRefusal, late=True),), source="measured with iptables and nftables on a router",
+        )
+        for kind in _ERRORS
+    ),
+    Cause(
+        "silence.target.filter.drop", "a packet filter on the target host drops the packets", "server-host",
+        requires=(seen(Unanswered),), source="measured with iptables, nftables, ufw; the default of most host firewalls",
+    ),
+    Cause(
+        "silence.network.firewall.drop", "a firewall or cloud rule on the path drops the packets", "firewall",
+        requires=(seen(Unanswered),), source="measured; the default of cloud security groups and most appliances",
+    ),
+    Cause(
+        "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
+        requires=(seen(ForeignReset),), supports=(seen(ForeignReset),),
+        source="measured: a string match in a router's FORWARD chain; CenTrace captures",
+    ),
+    Cause(
+        "mute.network.firewall.one-sided", "a device on the path reset the server only, and the client waits", "firewall",
+        requires=(seen(NeverSpoke, client_spoke=True),), source="measured: a reset sent towards the server on its banner",
+    ),
+    Cause(
+        "stalled.network.firewall.rule-inserted", "a filter rule or ban was put in place during the connection", "firewall",
+        requires=(seen(Stalled),), source="measured: DROP and ICMP rejects on an established connection",
+    ),
+)  # fmt: skip

@@ -1,0 +1,56 @@
+"""The target host: nothing listens, it does not answer, or something else than SSH does."""
+
+from analyzers.after import NeverSpoke, SpokeOtherProtocol, Stalled
+from analyzers.model import Cause, seen
+from analyzers.reset import ResetDistance, SynReset
+from analyzers.silence import AnswersElsewhere, Unanswered
+
+CAUSES = (
+    Cause(
+        "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
+        requires=(seen(SynReset),), excludes=(seen(ResetDistance, relation="nearer"),),
+        source="RFC 9293 section 3.10.7.1; measured on Linux",
+    ),
+    Cause(
+        "silence.target.host.down", "the target host is off, or no host has this address", "server-host",
+        requires=(seen(Unanswered),), excludes=(seen(AnswersElsewhere),),
+        source="measured: a router that reports nothing leaves only the SYNs",
+    ),
+    Cause(
+        "silence.target.listener.queue-full", "the listener's accept queue is full, so the host drops new SYNs",
+        "server-host", requires=(seen(Unanswered),),
+        source="measured with a stopped sshd; Linux net/ipv4/tcp_input.c",
+    ),
+    Cause(
+        "mute.target.service.frozen", "the service accepted through its kernel but does not run", "server-host",
+        requires=(seen(NeverSpoke),), source="measured: sshd stopped by SIGSTOP with room in its queue",
+    ),
+    Cause(
+        "mute.target.service.not-ssh", "a service that waits for the client to speak another protocol", "server-host",
+        requires=(seen(NeverSpoke),), source="measured with a silent listener",
+    ),
+    Cause(
+        "stalled.target.host.died", "the target went away in the middle of the connection", "server-host",
+        requires=(seen(Stalled),), source="unverified",
+    ),
+    *(
+        Cause(
+            f"wrong-service.target.{protocol}", f"{name} answers on this port, not SSH", "server-host",
+            requires=(seen(SpokeOtherProtocol, protocol=protocol),), proof=(seen(SpokeOtherProtocol, protocol=protocol),),
+            source="the server's own first bytes",
+        )
+        for protocol, name in (
+            ("http", "a web server"), ("tls", "a TLS service"), ("smtp", "a mail server (SMTP)"), ("ftp", "an FTP server"),
+            ("pop3", "a POP3 server"), ("imap", "an IMAP server"), ("telnet", "a telnet server"), ("vnc", "a VNC server"),
+            ("amqp", "an AMQP broker"), ("redis", "a Redis server"),
+        )
+    ),
+    Cause(
+        "wrong-service.target.other.text", "a service that greets in plain text, but not as SSH, answers on this port",
+        "server-host", requires=(seen(SpokeOtherProtocol, protocol="text"),), source="the server's own first bytes",
+    ),
+    Cause(
+        "wrong-service.target.other.binary", "a service that speaks an unknown binary protocol answers on this port",
+        "server-host", requires=(seen(SpokeOtherProtocol, protocol="binary"),), source="the server's own first bytes",
+    ),
+)  # fmt: skip

@@ -1,0 +1,31 @@
+"""NAT boxes: nothing behind the port, or something behind it that refuses."""
+
+from analyzers.model import Cause, seen
+from analyzers.reset import ResetDistance, SynReset
+from analyzers.silence import Unanswered
+from analyzers.unreachable import KINDS, IcmpRefusal
+
+CAUSES = (
+    Cause(
+        "reset.network.nat.no-mapping", "the address is a NAT box without a forward for this port", "nat",
+        requires=(seen(SynReset),), supports=(seen(ResetDistance, relation="nearer"),),
+        excludes=(seen(ResetDistance, relation="farther"),),
+        source="measured: a NAT gateway with a closed port of its own",
+    ),
+    Cause(
+        "reset.backend.closed-port", "the port is forwarded to a host behind the address, where nothing listens", "backend",
+        requires=(seen(SynReset),), excludes=(seen(ResetDistance, relation="nearer"),),
+        source="measured: DNAT to a host with a closed port",
+    ),
+    *(
+        Cause(
+            f"unreachable.network.nat.{kind}", f"a NAT box passes on ICMP {kind} from behind it", "nat",
+            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), source="measured: DNAT rewrites the ICMP source",
+        )
+        for kind in sorted(set(KINDS.values()))
+    ),
+    Cause(
+        "silence.network.nat.dead-inside", "the port is forwarded to a host that does not answer", "nat",
+        requires=(seen(Unanswered),), source="unverified: silent where the NAT box reports nothing",
+    ),
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""Routers and the path itself: no route, no host behind the last router, loops, loss, packets too big."""
+
+from analyzers.after import Stalled
+from analyzers.handshake import AbortedByClient, HalfOpen
+from analyzers.model import Cause, seen
+from analyzers.silence import SynChecksumWrong, Unanswered
+from analyzers.unreachable import KINDS, ROUTING, IcmpRefusal
+
+_BY_ROUTERS = sorted((ROUTING & set(KINDS.values())) | {"admin-prohibited"})
+
+CAUSES = (
+    *(
+        Cause(
+            f"unreachable.network.router.{kind}", f"a router reports {kind}", "router",
+            requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
+            supports=(seen(IcmpRefusal, kind=kind, late=True),) if kind in ("host-unreachable", "address-unreachable") else (),
+            source="measured: unreachable, prohibit and missing routes, and hosts that do not answer ARP or ND",
+        )
+        for kind in _BY_ROUTERS
+    ),
+    Cause(
+        "unreachable.network.router.ttl-exceeded", "the packet ran out of hops: a routing loop, or a probe with a small TTL",
+        "router", requires=(seen(IcmpRefusal, kind="ttl-exceeded"),), source="RFC 792; measured with a loop of two routers",
+    ),
+    Cause(
+        "silence.network.router.no-route", "a router on the path drops the packets without a word (blackhole, loop, filter of sources)",
+        "router", requires=(seen(Unanswered),), source="measured: blackhole route, strict rp_filter",
+    ),
+    Cause(
+        "silence.network.return-path", "the target answers, but its answer does not find the way back", "router",
+        requires=(seen(Unanswered),), source="measured: fail2ban's route action, missing return route",
+    ),
+    Cause(
+        "silence.origin.sender.bad-checksum", "the SYN itself is damaged: receivers drop it", "client-host",
+        requires=(seen(Unanswered), seen(SynChecksumWrong)), source="measured: Linux drops TCP segments with a wrong checksum",
+    ),
+    Cause(
+        "stalled.network.path.mtu", "segments above a certain size vanish: a path MTU black hole", "router",
+        requires=(seen(Stalled),), source="measured: KEXINIT repeated unanswered behind a filter for large packets",
+    ),
+    Cause(
+        "stalled.network.path.lost", "the path stopped carrying packets", "router",
+        requires=(seen(Stalled),), source="unverified",
+    ),
+    Cause(
+        "half-open.origin.client.left", "the client asked and left, as a SYN scanner does", "client-host",
+        requires=(seen(HalfOpen, client_tried=False),), source="nmap -sS in a public capture",
+    ),
+    Cause(
+        "half-open.network.path.ack-lost", "the SYN-ACK or the client's ACK is lost on the way", "unknown",
+        requires=(seen(HalfOpen),), source="unverified",
+    ),
+    Cause(
+        "half-open.origin.client.wrong-ack", "the client's ACK does not fit the SYN-ACK", "client-host",
+        requires=(seen(HalfOpen, client_tried=True),), source="RFC 9293 section 3.10.7.4; synthetic public capture",
+    ),
+    Cause(
+        "aborted.origin.client.gave-up", "the client reset its own SYN", "client-host", requires=(seen(AbortedByClient),),
+        source="public capture of Zeek's tests",
+    ),
+)  # fmt: skip

@@ -1,0 +1,28 @@
+"""Proxies and load balancers: they accept in the target's name."""
+
+from analyzers.after import ClosedAfterWords, ClosedWithoutWord, ForeignReset, NeverSpoke
+from analyzers.model import Cause, seen
+from analyzers.ssh import SshBanner, SshLastWords
+
+CAUSES = (
+    Cause(
+        "closed.target.proxy.no-backend", "a proxy or load balancer accepted but has no server that it may use",
+        "load-balancer", requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=(seen(ForeignReset),),
+        source="measured with HAProxy 2.6 (no server, all down) and docker-proxy 20.10",
+    ),
+    Cause(
+        "closed.target.proxy.backend-failed", "a proxy accepted, tried its server for a while and gave up",
+        "load-balancer", requires=(seen(ClosedWithoutWord),),
+        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(ForeignReset)),
+        source="measured with HAProxy 2.6: 3.0 s when the server refuses, retries times connect timeout when it is silent",
+    ),
+    Cause(
+        "closed.target.proxy.text", "a proxy answered in its own words and closed", "load-balancer",
+        requires=(seen(ClosedAfterWords),), excludes=(seen(SshBanner), seen(SshLastWords), seen(ForeignReset)),
+        source="measured with HAProxy 2.6 in HTTP mode",
+    ),
+    Cause(
+        "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "load-balancer",
+        requires=(seen(NeverSpoke),), source="measured: SYNPROXY before a host that drops; HAProxy silent-drop",
+    ),
+)  # fmt: skip

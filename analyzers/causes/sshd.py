@@ -1,0 +1,78 @@
+"""The SSH daemon: it accepted the connection and turned it away."""
+
+from analyzers.after import ClosedAfterWords, ClosedWithoutWord, ForeignReset
+from analyzers.model import Cause, seen
+from analyzers.ssh import NoCommonAlgorithm, SshBanner, SshLastWords
+
+_OPENSSH = "OpenSSH sshd.c, its history; measured with 9.2 and 10.x"
+
+CAUSES = (
+    Cause(
+        "closed.target.sshd.tcp-wrappers", "TCP wrappers (hosts.deny) refused the client: accept, five seconds, close",
+        "server-host", requires=(seen(ClosedWithoutWord),), supports=(seen(ClosedWithoutWord, pace="five-seconds"),),
+        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(ClosedWithoutWord, pace="later"), seen(ForeignReset)),
+        source="libwrap clean_exit.c sleeps 5 s before it exits; measured with Debian's sshd and tcpd",
+    ),
+    Cause(
+        "closed.target.sshd.broken-child", "sshd cannot start its per-connection process (upgrade without restart, files gone)",
+        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=(seen(ForeignReset),),
+        source="measured: old listener with new binary, sshd-session removed, /run/sshd vanished",
+    ),
+    Cause(
+        "closed.target.sshd.max-startups", "sshd has too many unauthenticated connections (MaxStartups)", "server-host",
+        requires=(seen(SshLastWords, meaning="max-startups"),), supports=(seen(SshLastWords, meaning="max-startups"),),
+        source=_OPENSSH,
+    ),
+    Cause(
+        "closed.target.sshd.per-source-max-startups",
+        "sshd has too many unauthenticated connections from this network (PerSourceMaxStartups)", "server-host",
+        requires=(seen(SshLastWords, meaning="max-startups"),), supports=(seen(SshLastWords, meaning="max-startups"),),
+        source=_OPENSSH,
+    ),
+    *(
+        Cause(
+            f"closed.target.sshd.not-allowed-{name}", title, "server-host",
+            requires=(seen(SshLastWords, meaning="not-allowed"),), supports=(seen(SshLastWords, meaning="not-allowed"),),
+            source=_OPENSSH,
+        )
+        for name, title in (
+            ("max-startups", "sshd 9.8 or later has too many unauthenticated connections (MaxStartups)"),
+            ("per-source-max-startups", "sshd 9.8 or later: too many connections from this network (PerSourceMaxStartups)"),
+            ("penalty", "sshd 9.8 or later penalises this client's address (PerSourcePenalties)"),
+        )
+    ),
+    Cause(
+        "closed.target.sshd.bad-identification", "the client's first line was not SSH, so sshd refused it", "client-host",
+        requires=(seen(SshLastWords, meaning="bad-identification"),), proof=(seen(SshLastWords, meaning="bad-identification"),),
+        source=_OPENSSH,
+    ),
+    Cause(
+        "closed.target.sshd.version", "client and sshd speak different major versions of SSH", "client-host",
+        requires=(seen(SshLastWords, meaning="version"),), proof=(seen(SshLastWords, meaning="version"),), source=_OPENSSH,
+    ),
+    Cause(
+        "closed.target.sshd.no-common-algorithm", "client and server have no common algorithm", "server-host",
+        requires=(seen(NoCommonAlgorithm),), proof=(seen(NoCommonAlgorithm),), source="RFC 4253 section 7.1: both KEXINITs",
+    ),
+    Cause(
+        "closed.target.sshd.after-banner", "the SSH server identified itself and then closed, without saying why",
+        "server-host", requires=(seen(SshBanner), seen(ClosedAfterWords)),
+        excludes=(seen(NoCommonAlgorithm), seen(SshLastWords), seen(ForeignReset)),
+        source="measured: login grace time over, client left, server died",
+    ),
+    Cause(
+        "closed.target.dropbear.limit", "dropbear has too many unauthenticated connections (5 per address, 30 in all)",
+        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=(seen(ForeignReset),),
+        source="dropbear default_options.h and svr-main.c; measured with 2022.83",
+    ),
+    Cause(
+        "closed.target.inetd.refused", "xinetd, inetd or systemd accepted and could not, or may not, start the service",
+        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=(seen(ForeignReset),),
+        source="measured: xinetd no_access, per_source, instances; missing program",
+    ),
+    Cause(
+        "closed.target.inetd.text", "a super-server or wrapper sent its refusal as text and closed", "server-host",
+        requires=(seen(ClosedAfterWords),), excludes=(seen(SshBanner), seen(SshLastWords), seen(ForeignReset)),
+        source="measured: xinetd banner_fail, libwrap twist",
+    ),
+)  # fmt: skip

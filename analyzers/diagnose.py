@@ -1,0 +1,115 @@
+"""diagnose(): one service's attempts -> the verdict. The only place where facts, causes and places come together."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from analyzers import after, handshake, reset, silence, ssh, unreachable
+from analyzers.attempts.attempt import Recall, Service, materialise
+from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Answer, Subject, Watch, symptom_of
+from analyzers.causes import CAUSES, PREFIXES
+from analyzers.conclude import Weighed, answer, weigh
+from analyzers.model import Alternative, Evidence, Fact, Place, Strength, Verdict
+from analyzers.unreachable import IcmpRefusal
+
+ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
+    reset.facts, unreachable.facts, silence.facts, handshake.facts, after.facts, ssh.facts,
+)  # fmt: skip
+
+
+def diagnose(
+    service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], elsewhere: Sequence[Answer] = ()
+) -> Verdict:
+    """The verdict on one service. Pure: the same capture gives the same verdict.
+
+    `watches` tells per trace how long it was watched; `elsewhere` is what the address answered on other ports.
+    """
+    groups = service.groups[:MAX_GROUPS]
+    cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
+    symptoms = [symptom_of(attempt) for attempt, _ in cases]
+    subject = Subject(
+        service, ledger, list(watches), cases, symptoms, _worst(symptoms, [len(g) for g in groups]), tuple(elsewhere),
+        skipped=sum(len(group) for group in service.groups[MAX_GROUPS:]),
+    )  # fmt: skip
+    facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
+    return _verdict(subject, facts)
+
+
+def _worst(symptoms: Sequence[str], sizes: Sequence[int]) -> str:
+    """The failing symptom of most attempts; healthy only when none fails, unseen only when nothing else is known."""
+    counts: Counter[str] = Counter()
+    for symptom, size in zip(symptoms, sizes, strict=True):
+        counts[symptom] += size
+    failing = [s for s in SYMPTOMS if counts[s] and s not in ("healthy", "unseen")]
+    if failing:
+        return max(failing, key=lambda s: (counts[s], -SYMPTOMS.index(s)))
+    return "healthy" if counts["healthy"] else "unseen"
+
+
+def _verdict(subject: Subject, facts: list[Fact]) -> Verdict:
+    weighed = [w for w in weigh(facts, CAUSES) if w.cause.id.split(".")[0] == subject.symptom]
+    found = answer(weighed)
+    cause = found.id or subject.symptom
+    title = found.winners[0].cause.title if len(found.winners) == 1 else PREFIXES[cause]
+    outcomes: Counter[str] = Counter()
+    for attempt, group in subject.failing:
+        outcomes[attempt.ending.outcome] += len(group)
+    return Verdict(
+        outcome=outcomes.most_common(1)[0][0],
+        cause=cause,
+        strength=found.strength,
+        place=_place(subject, facts, found.winners),
+        summary=_summary(subject, title),
+        evidence=tuple(_evidence(subject, facts)),
+        alternatives=tuple(_alternatives(found.winners, found.others)),
+    )
+
+
+def _summary(subject: Subject, title: str) -> str:
+    """The title, preceded by how many attempts it speaks of when that is not all of them."""
+    total = len(subject.service.members)
+    failing = sum(len(group) for _, group in subject.failing)
+    if failing == total:
+        return title
+    rest = [f"{subject.count(s):,} {s}" for s in SYMPTOMS if s != subject.symptom and subject.count(s)]
+    if subject.skipped:
+        rest.append(f"{subject.skipped:,} not looked at one by one")
+    return f"{failing:,} of {total:,} attempts: {title} (the others: {', '.join(rest)})"
+
+
+def _evidence(subject: Subject, facts: list[Fact]) -> Iterator[Evidence]:
+    total = len(subject.service.members)
+    for fact in sorted(facts, key=lambda f: -f.count):
+        share = f" ({fact.count:,} of {total:,} attempts)" if total > 1 else ""
+        yield Evidence(fact.text() + share, fact.frames)
+    for attempt, group in subject.failing:
+        for note in attempt.ending.notes:
+            yield Evidence(note, subject.frames(group, 0, most=1))
+        tunnels = attempt.segments[0].packet.tunnels
+        if tunnels:
+            yield Evidence(f"carried inside {', '.join(tunnels)}", (attempt.segments[0].number,))
+            break
+
+
+def _place(subject: Subject, facts: list[Fact], winners: Sequence[Weighed]) -> Place:
+    actors = {w.cause.actor for w in winners}
+    actor = actors.pop() if len(actors) == 1 else "unknown"
+    refusals = [fact for fact in facts if isinstance(fact, IcmpRefusal)]
+    senders = {(r.sender, r.hop_min, r.hop_max) for r in refusals}
+    if len(senders) == 1:
+        sender, low, high = senders.pop()
+        return Place(low if low == high else None, low, high, sender, actor)
+    address = str(subject.service.address) if actor in ("server-host", "load-balancer") else None
+    return Place(address=address, actor=actor)
+
+
+def _alternatives(winners: Sequence[Weighed], others: Sequence[Weighed]) -> Iterator[Alternative]:
+    """What else the frames allow: the tied causes below a prefix, then weaker ones; ruled-out ones with the reason."""
+    if len(winners) > 1:
+        for w in winners:
+            yield Alternative(w.cause.id, w.strength, w.cause.title)
+    for w in others:
+        if w.strength is Strength.RULED_OUT:
+            yield Alternative(w.cause.id, w.strength, "ruled out: " + w.because[0].text())
+        else:
+            yield Alternative(w.cause.id, w.strength, w.cause.title)

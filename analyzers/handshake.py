@@ -1,0 +1,74 @@
+"""How far did the handshake get, where it neither failed at once nor came to talk? And: was there anything to see?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzers.attempts.subject import Subject
+from analyzers.model import Fact
+from analyzers.words import duration, times
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfOpen(Fact):
+    """The target's address sent SYN-ACKs, but no fitting ACK of the client is in the capture."""
+
+    synacks: int
+    client_tried: bool  # the client did send something behind the SYN-ACK
+
+    def text(self) -> str:
+        tail = (
+            "an ACK followed that does not fit it" if self.client_tried else "the client never completed the handshake"
+        )
+        return f"{times(self.synacks, 'SYN-ACK')}, then {tail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortedByClient(Fact):
+    """The client's address reset its own SYN before anything came back."""
+
+    after_ns: int
+
+    def text(self) -> str:
+        return f"a RST from the client's address {duration(self.after_ns)} after its own SYN, before any answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneDirection(Fact):
+    """Only one side's packets are in the capture: what the other side did cannot be told."""
+
+    side: str
+
+    def text(self) -> str:
+        return f"only the {self.side}'s packets are in the capture"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunBefore(Fact):
+    """Packets of a connection whose SYN is not in the capture."""
+
+    def text(self) -> str:
+        return "the capture holds no SYN of this connection: it began before, or elsewhere"
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """Half-open, aborted and unseen attempts."""
+    for attempt, group in subject.failing:
+        ending = attempt.ending
+        if subject.symptom == "half-open":
+            tried = any(s.client and s.packet.tcp and not s.tcp.flags & 6 for s in attempt.segments)
+            yield HalfOpen(
+                frames=subject.frames(group, ending.syn_rows[0], *ending.synack_rows[:1]), count=len(group),
+                synacks=len(ending.synack_rows), client_tried=tried,
+            )  # fmt: skip
+        elif subject.symptom == "aborted" and attempt.closing is not None:
+            yield AbortedByClient(
+                frames=subject.frames(group, ending.syn_rows[0], ending.closing_row or 0), count=len(group),
+                after_ns=max(0, attempt.closing.ts_ns - attempt.syns[0].ts_ns),
+            )  # fmt: skip
+        elif subject.symptom == "unseen":
+            both = {s.client for s in attempt.segments if s.packet.tcp}
+            if len(both) == 1 and (ending.syn_rows or ending.synack_rows):
+                side = "client" if True in both else "server"
+                yield OneDirection(frames=subject.frames(group, 0), count=len(group), side=side)
+            if not ending.syn_rows:
+                yield BegunBefore(frames=subject.frames(group, 0), count=len(group))

@@ -1,0 +1,109 @@
+"""The nouns of a conclusion: Fact, Cause, Verdict, and the words for how strong a claim is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class Strength(IntEnum):
+    """How far the evidence carries a cause. An order, not a measure: never print a percentage."""
+
+    RULED_OUT = 0
+    CONSISTENT = 1
+    INDICATED = 2
+    PROVEN = 3
+
+    @property
+    def word(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that the capture shows to have happened, or not to have happened while it was watched.
+
+    `frames` are the numbers that show it, as Wireshark counts; `count` in how many attempts it was seen.
+    """
+
+    frames: tuple[int, ...] = ()
+    count: int = 1
+
+    def text(self) -> str:
+        """The fact as a sentence for the evidence list, without frame numbers."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a cause row asks for: a fact of this type whose fields have these values."""
+
+    kind: type[Fact]
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def met_by(self, fact: Fact) -> bool:
+        return isinstance(fact, self.kind) and all(getattr(fact, name) == value for name, value in self.fields.items())
+
+
+def seen(kind: type[Fact], /, **fields: Any) -> Match:
+    """A `Match`, for cause rows: `seen(SynReset)`, `seen(IcmpRefusal, by_target=True)`."""
+    return Match(kind, fields)
+
+
+ACTORS = ("client-host", "router", "firewall", "nat", "load-balancer", "server-host", "backend", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One row of the table. An incomplete `requires` is not considered, any `excludes` rules out, any `proof` proves,
+    any `supports` indicates, else the cause is consistent with what was seen. Rows do not depend on their order.
+    """
+
+    id: str
+    title: str
+    actor: str
+    requires: tuple[Match, ...]
+    supports: tuple[Match, ...] = ()
+    excludes: tuple[Match, ...] = ()
+    proof: tuple[Match, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the acting device stands: hops are counted from the point of capture, None where the evidence does not say."""
+
+    hop: int | None = None
+    hop_min: int | None = None
+    hop_max: int | None = None
+    address: str | None = None
+    actor: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    text: str
+    frames: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another cause that the same frames allow, or a deeper one below the verdict's prefix."""
+
+    cause: str
+    strength: Strength
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer about one service. `void` names tests that could have decided but whose precondition was not met."""
+
+    outcome: str
+    cause: str
+    strength: Strength
+    place: Place
+    summary: str
+    evidence: tuple[Evidence, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    void: tuple[str, ...] = ()

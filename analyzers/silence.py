@@ -1,0 +1,64 @@
+"""A SYN was never answered: how often was it sent, and how long was listened?
+
+Silence is a fact only where it was watched: the listening time is what the capture holds behind the last try.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzers.attempts.subject import Subject
+from analyzers.model import Fact
+from analyzers.words import duration, times
+
+_ENOUGH_NS = 3_200_000_000  # a dead neighbour is reported by its router about 3.1 s after the first SYN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered(Fact):
+    """Nothing came back. `watched` is False when the capture ends too early, or says that it lost frames."""
+
+    tries: int
+    listened_ns: int
+    watched: bool
+    dropped: int | None
+
+    def text(self) -> str:
+        lost = f"; the capture lost {times(self.dropped, 'frame')}" if self.dropped else ""
+        return f"{times(self.tries, 'SYN')} without any answer, watched for {duration(self.listened_ns)} from the first{lost}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynChecksumWrong(Fact):
+    """The SYN's TCP checksum is wrong on the wire: a receiver drops it, unless the sender's card corrects it later."""
+
+    def text(self) -> str:
+        return "the SYN's TCP checksum is wrong: damaged or crafted, or captured before the network card filled it in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersElsewhere(Fact):
+    """The same address answered on other ports: something is alive there."""
+
+    ports: tuple[int, ...]
+
+    def text(self) -> str:
+        shown = ", ".join(str(port) for port in self.ports[:6]) + (", ..." if len(self.ports) > 6 else "")
+        return f"the same address answers on port {shown}"
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """The tries and the listening time of each group, wrong checksums, and signs of life on other ports."""
+    if subject.symptom == "silence":
+        for attempt, group in subject.failing:
+            watch = subject.watches[attempt.trace]
+            listened = max(0, watch.last_ns - attempt.syns[0].ts_ns)
+            rows = attempt.ending.syn_rows
+            yield Unanswered(
+                frames=subject.frames(group, *rows[:6], most=1 if len(rows) > 1 else 4), count=len(group), tries=len(rows),
+                listened_ns=listened, watched=listened >= _ENOUGH_NS and not watch.dropped, dropped=watch.dropped,
+            )  # fmt: skip
+            if all(syn.tcp.checksum_ok is False for syn in attempt.syns):
+                yield SynChecksumWrong(frames=subject.frames(group, rows[0]), count=len(group))
+    if subject.symptom in ("silence", "half-open") and subject.elsewhere:
+        ports = tuple(sorted({answer.port for answer in subject.elsewhere}))
+        yield AnswersElsewhere(frames=tuple(a.frame for a in subject.elsewhere[:3]), ports=ports)

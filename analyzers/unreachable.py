@@ -1,0 +1,101 @@
+"""A SYN was answered by an ICMP error: which one, from whom, how far away?
+
+An ICMP error names its sender (which NAT may rewrite) and quotes the SYN with the TTL that it had there: the difference
+to the TTL with which the SYN passed the point of capture counts the hops between. Linux quotes the TTL after the
+decrement when a forwarding filter rejects, before it when a route or the receiving host does: hence an interval of one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzers.attempts.attempt import Attempt, Group
+from analyzers.attempts.subject import Subject
+from analyzers.model import Fact
+from analyzers.words import duration
+
+# IANA's names of the codes, shortened; v6 code words differ where the meaning does.
+KINDS: dict[tuple[int, int, int], str] = {
+    (4, 3, 0): "net-unreachable", (4, 3, 1): "host-unreachable", (4, 3, 2): "protocol-unreachable",
+    (4, 3, 3): "port-unreachable", (4, 3, 4): "fragmentation-needed", (4, 3, 5): "source-route-failed",
+    (4, 3, 6): "net-unknown", (4, 3, 7): "host-unknown", (4, 3, 8): "source-host-isolated", (4, 3, 9): "net-prohibited",
+    (4, 3, 10): "host-prohibited", (4, 3, 11): "net-unreachable-for-tos", (4, 3, 12): "host-unreachable-for-tos",
+    (4, 3, 13): "admin-prohibited", (4, 3, 14): "precedence-violation", (4, 3, 15): "precedence-cutoff",
+    (4, 11, 0): "ttl-exceeded", (4, 11, 1): "reassembly-timeout",
+    (6, 1, 0): "no-route", (6, 1, 1): "admin-prohibited", (6, 1, 2): "beyond-scope", (6, 1, 3): "address-unreachable",
+    (6, 1, 4): "port-unreachable", (6, 1, 5): "policy-failed", (6, 1, 6): "reject-route",
+    (6, 3, 0): "ttl-exceeded", (6, 3, 1): "reassembly-timeout", (6, 2, 0): "packet-too-big",
+}  # fmt: skip
+ROUTING = frozenset(
+    {"net-unreachable", "host-unreachable", "net-unknown", "host-unknown", "net-unreachable-for-tos",
+     "host-unreachable-for-tos", "no-route", "address-unreachable", "beyond-scope", "reject-route"}
+)  # fmt: skip
+_MOST_HOPS = 32
+_LATE_NS = 2_500_000_000  # neighbour resolution gives up after about 3 s; a filter or a route answers at once
+_TOGETHER_NS = 50_000_000  # and then all SYNs that waited for it fail together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IcmpRefusal(Fact):
+    """ICMP errors refused the SYN. `hop_min` to `hop_max`: where the sender stands, counted from the point of capture."""
+
+    kind: str
+    sender: str
+    by_target: bool
+    hop_min: int | None
+    hop_max: int | None
+    after_ns: int
+    late: bool  # as after a neighbour that does not answer: seconds later, for several SYNs at once
+
+    def text(self) -> str:
+        who = f"the target's address {self.sender}" if self.by_target else self.sender
+        where = ""
+        if self.hop_min is not None:
+            span = f"{self.hop_min}" if self.hop_min == self.hop_max else f"{self.hop_min} or {self.hop_max}"
+            where = f"; by the quoted TTL it stands at hop {span}"
+        if self.kind == "ttl-exceeded" and self.hop_min is None:
+            where = "; the SYN had used up all its hops, as in a routing loop"
+        late = ", for all waiting SYNs together" if self.late else ""
+        return f"ICMP {self.kind} from {who}, {duration(self.after_ns)} after the SYN{late}{where}"
+
+
+def kind_of(version: int, icmp_type: int, code: int) -> str:
+    """The word for an ICMP error's type and code."""
+    return KINDS.get((version, icmp_type, code), f"icmp-{icmp_type}-{code}")
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """One refusal per way in which the groups were refused."""
+    if subject.symptom == "unreachable":
+        for attempt, group in subject.failing:
+            fact = _refusal(subject, attempt, group)
+            if fact is not None:
+                yield fact
+
+
+def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | None:
+    row, answer = attempt.ending.answer_row, attempt.answer
+    if row is None or answer is None or answer.packet.icmp is None or answer.packet.ip is None:
+        return None
+    icmp = answer.packet.icmp
+    first_syn = attempt.syns[0]
+    kind = kind_of(icmp.version, icmp.type, icmp.code)
+    hop_min = hop_max = None
+    quoted = icmp.quoted.ip if icmp.quoted else None
+    if quoted is not None and 0 <= first_syn.ttl - quoted.ttl <= 64:
+        used = first_syn.ttl - quoted.ttl
+        hop_min, hop_max = max(1, used), used + 1
+        if kind == "ttl-exceeded":  # the quote has TTL 1 (or 0) wherever it is made
+            probe = first_syn.ttl <= _MOST_HOPS  # a larger one ran out in a loop, which says nothing of the place
+            hop_min = hop_max = first_syn.ttl if probe else None
+    after = max(0, answer.ts_ns - first_syn.ts_ns)
+    return IcmpRefusal(
+        frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), kind=kind,
+        sender=str(answer.packet.ip.src), by_target=answer.packet.ip.src == attempt.server,
+        hop_min=hop_min, hop_max=hop_max, after_ns=after, late=after >= _LATE_NS and _together(attempt) > 1,
+    )  # fmt: skip
+
+
+def _together(attempt: Attempt) -> int:
+    """How many ICMP errors about this attempt arrived with the first one."""
+    times = [attempt.segments[row].ts_ns for row in attempt.ending.icmp_rows]
+    return sum(1 for ts in times if ts - times[0] <= _TOGETHER_NS)

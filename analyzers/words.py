@@ -1,0 +1,25 @@
+"""Small words that several analyzers need: how a duration or an amount reads in a sentence."""
+
+
+def duration(ns: int) -> str:
+    """A duration for people: 70 us, 0.3 ms, 25 ms, 3.1 s, 2 min 11 s."""
+    ms = ns / 1e6
+    if ms < 0.1:
+        return f"{ns / 1e3:.0f} us"
+    if ms < 10:
+        return f"{ms:.1f} ms"
+    if ms < 1000:
+        return f"{ms:.0f} ms"
+    seconds = ns / 1e9
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def times(count: int, noun: str) -> str:
+    """An amount with its noun: 1 try, 3 tries."""
+    if count == 1:
+        return f"1 {noun}"
+    plural = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
+    return f"{count:,} {plural}"

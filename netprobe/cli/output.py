@@ -1,0 +1,27 @@
+"""Where lines go: stdout in colour on a terminal, plain everywhere else (NO_COLOR is honoured)."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+import click
+
+from netprobe.report.terminal import Line
+
+
+def printer() -> Callable[[Iterable[Line]], None]:
+    """A function that prints lines of spans. rich is imported only where colour is wanted."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return lambda lines: click.echo(
+            "".join("".join(t for t, _ in line).rstrip() + "\n" for line in lines), nl=False
+        )
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+
+    def show(lines: Iterable[Line]) -> None:
+        for line in lines:
+            console.print(Text.assemble(*line))
+
+    return show

@@ -1,0 +1,143 @@
+"""Files, directories and stdin as captures: what to read, in which order, and how to read a frame again later."""
+
+import os
+import stat
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from captures.formats import NotACapture, Reader, open_capture
+
+_OPEN_FILES = 32
+_SPOOL_BYTES = 16 << 20  # kept frames of a stream stay in memory up to here, then go to a temporary file
+
+
+class UnreadableInput(Exception):
+    """An input that cannot be read as a capture; the message is one line for the user."""
+
+
+@dataclass(slots=True)
+class Input:
+    """One opened capture. `size` is None for a stream; `shelf` keeps frames of what cannot be read twice."""
+
+    name: str
+    reader: Reader
+    handle: IO[bytes]
+    size: int | None
+    shelf: "Shelf | None"
+
+
+class Shelf:
+    """Bytes of kept frames of a stream (a pipe, or compressed input), to be recalled by position."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - lives as long as the shelf
+        self._end = 0
+
+    def __call__(self, buffer: npt.NDArray[Any], start: npt.NDArray[Any], caplen: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Put frames away; returns each one's position."""
+        view = buffer.data
+        self._file.seek(self._end)
+        self._file.write(b"".join([view[a : a + n] for a, n in zip(start.tolist(), caplen.tolist(), strict=True)]))
+        ends = np.cumsum(caplen, dtype=np.int64) + self._end
+        at: npt.NDArray[Any] = ends - caplen
+        if len(ends):
+            self._end = int(ends[-1])
+        return at
+
+    def recall(self, at: int, length: int) -> bytes:
+        self._file.seek(at)
+        return self._file.read(length)
+
+
+def expand(paths: list[str]) -> list[str]:
+    """The inputs that the arguments name: `-` for stdin, files as they are, directories with all files below them.
+
+    Raises `UnreadableInput` for a path that does not exist or a directory without files.
+    """
+    out: list[str] = []
+    for path in paths:
+        if path == "-" or not os.path.isdir(path):
+            if path != "-" and not os.path.exists(path):
+                raise UnreadableInput(f"{path}: no such file")
+            out.append(path)
+            continue
+        found = sorted(str(p) for p in Path(path).rglob("*") if p.is_file() and not p.name.startswith("."))
+        if not found:
+            raise UnreadableInput(f"{path}: no files in this directory")
+        out += found
+    return list(dict.fromkeys(out))
+
+
+def open_input(path: str) -> Input:
+    """Open one input and recognise its container. Raises `UnreadableInput`."""
+    try:
+        handle = open(0, "rb", buffering=0, closefd=False) if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115
+        status = os.fstat(handle.fileno())
+        regular = stat.S_ISREG(status.st_mode)
+        reader = open_capture(handle.readinto)
+    except NotACapture as error:
+        raise UnreadableInput(f"{display_name(path)}: {error}") from None
+    except OSError as error:
+        raise UnreadableInput(f"{display_name(path)}: {error.strerror or error}") from None
+    rereadable = regular and path != "-" and not reader.compression
+    return Input(path, reader, handle, status.st_size if regular else None, None if rereadable else Shelf())
+
+
+def display_name(path: str) -> str:
+    return "stdin" if path == "-" else path
+
+
+def start_times(paths: list[str]) -> dict[str, int]:
+    """The first timestamp of each regular file, where one can be read; streams and broken files are left out."""
+    out: dict[str, int] = {}
+    for path in paths:
+        if path == "-" or not os.path.isfile(path):
+            continue
+        try:
+            opened = open_input(path)
+            with opened.handle:
+                window = next(iter(opened.reader), None)
+                if window is not None and len(window):
+                    out[path] = int(window.ts_ns[0])
+        except UnreadableInput:
+            continue
+    return out
+
+
+class Recaller:
+    """Reads kept frames again: `recall(file, at, length)`, from the file itself or from its shelf."""
+
+    def __init__(self) -> None:
+        self._inputs: list[tuple[str, Shelf | None]] = []
+        self._open: OrderedDict[int, int] = OrderedDict()
+
+    def add(self, name: str, shelf: Shelf | None) -> int:
+        """Register an input; returns its file index."""
+        self._inputs.append((name, shelf))
+        return len(self._inputs) - 1
+
+    def names(self) -> Iterator[str]:
+        return (display_name(name) for name, _ in self._inputs)
+
+    def __call__(self, file: int, at: int, length: int) -> bytes:
+        name, shelf = self._inputs[file]
+        if shelf is not None:
+            return shelf.recall(at, length)
+        handle = self._open.get(file)
+        if handle is None:
+            if len(self._open) >= _OPEN_FILES:
+                os.close(self._open.popitem(last=False)[1])
+            handle = self._open[file] = os.open(name, os.O_RDONLY)
+        return os.pread(handle, length, at)
+
+    def close(self) -> None:
+        for handle in self._open.values():
+            os.close(handle)
+        self._open.clear()

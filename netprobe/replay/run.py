@@ -1,0 +1,166 @@
+"""Read every input once, join its packets to attempts, and hand out services, verdicts and attempts on demand."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from analyzers.attempts.attempt import FILE_SHIFT, Attempt, Service, client_sides, materialise, services
+from analyzers.attempts.columns import Array
+from analyzers.attempts.ledger import Ledger, close
+from analyzers.attempts.subject import Answer, Watch
+from analyzers.attempts.track import Tracker
+from analyzers.diagnose import diagnose
+from analyzers.model import Verdict
+from captures.table import scan
+from netprobe.replay.inputs import Input, Recaller, UnreadableInput, display_name, open_input, start_times
+
+_GAP_NS = 10_000_000_000  # files of a ring buffer follow each other sooner than this
+_OVERLAP_NS = 1_000_000
+_MOST_ANSWERS = 8  # ports of the same address that a diagnosis compares with
+
+Progress = Callable[[int, int | None], None]
+"""`progress(bytes_read, bytes_of_file)`, called once a window."""
+
+
+@dataclass(slots=True)
+class Source:
+    """What is said of one input file. `dropped` is what the capturer reported, None when it did not."""
+
+    name: str
+    format: str = ""
+    frames: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    trace: int = 0
+    dropped: int | None = None
+    notes: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    names: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Replay:
+    """A finished (or interrupted) reading."""
+
+    ledger: Ledger
+    sources: list[Source]
+    recall: Recaller
+    interrupted: bool = False
+    _elsewhere: "dict[tuple[int, int, int], list[Answer]] | None" = None
+
+    @property
+    def watches(self) -> list[Watch]:
+        """Per trace, how long it was watched."""
+        traces: dict[int, list[Source]] = defaultdict(list)
+        for source in self.sources:
+            if source.first_ns is not None:
+                traces[source.trace].append(source)
+        out = [Watch()] * (max(traces, default=-1) + 1)
+        for trace, members in traces.items():
+            drops = [s.dropped for s in members if s.dropped is not None]
+            first = min(s.first_ns for s in members if s.first_ns is not None)
+            last = max(s.last_ns for s in members if s.last_ns is not None)
+            out[trace] = Watch(first, last, sum(drops) if drops else None)
+        return out
+
+    def services(self, chosen: Array) -> list[Service]:
+        return services(self.ledger, chosen)
+
+    def attempt(self, index: int) -> Attempt:
+        return materialise(self.ledger, index, self.recall)
+
+    def verdict(self, service: Service) -> Verdict:
+        return diagnose(service, self.ledger, self.recall, self.watches, self._answers(service))
+
+    def _answers(self, service: Service) -> list[Answer]:
+        """What the service's address answered to SYNs on other ports, one answer a port and kind."""
+        if self._elsewhere is None:
+            self._elsewhere = _answers_by_address(self.ledger)
+        packed = int(service.address)
+        key = (service.address.version, packed >> 64, packed & 0xFFFFFFFFFFFFFFFF)
+        found = [a for a in self._elsewhere.get(key, ()) if a.port != service.port]
+        return found[:_MOST_ANSWERS]
+
+
+def _answers_by_address(ledger: Ledger) -> dict[tuple[int, int, int], list[Answer]]:
+    """For every server address its SYN-ACKs and refusing RSTs, the first of each port and TTL."""
+    out: dict[tuple[int, int, int], list[Answer]] = defaultdict(list)
+    seen: set[tuple[tuple[int, int, int], int, int]] = set()
+    sides = client_sides(ledger).tolist()
+    kinds, endings = ledger.kind.tolist(), ledger.endings
+    columns, rows = ledger.columns, ledger.rows
+    for index, kind in enumerate(kinds):
+        row, ending = endings[kind].answer_row, endings[kind]
+        if row is None or ending.answer not in ("syn-ack", "rst"):
+            continue
+        at = int(ledger.first_row[index]) + row
+        side = 1 - sides[index]
+        key = (int(columns["family"][index]), int(columns["end_hi"][index, side]), int(columns["end_lo"][index, side]))
+        port, ttl = int(columns["port"][index, side]), int(rows["ttl"][at])
+        if (key, port, ttl) not in seen and len(out[key]) < 4 * _MOST_ANSWERS:
+            seen.add((key, port, ttl))
+            out[key].append(Answer(port, ending.answer, ttl, int(rows["number"][at])))
+    return out
+
+
+def replay(paths: list[str], progress: Progress | None = None) -> Replay:
+    """Read all inputs. An input that cannot be read becomes a `Source` with `error`; Ctrl-C keeps what was read."""
+    tracker, recaller, sources = Tracker(), Recaller(), []
+    interrupted = False
+    starts = start_times(paths) if len(paths) > 1 else {}
+    last: Source | None = None
+    traces = 0
+    for path in sorted(paths, key=lambda p: starts.get(p, 1 << 63)):
+        source = Source(display_name(path))
+        sources.append(source)
+        try:
+            opened = open_input(path)
+        except UnreadableInput as error:
+            source.error = str(error)
+            continue
+        follows = (
+            last is not None
+            and last.last_ns is not None
+            and path in starts
+            and (-_OVERLAP_NS <= starts[path] - last.last_ns <= _GAP_NS)
+        )
+        traces += not follows
+        source.trace = traces - 1
+        tracker.begin(new_trace=not follows, shelf=opened.shelf)
+        last = source
+        try:
+            _read(opened, recaller.add(path, opened.shelf), source, tracker, progress)
+        except KeyboardInterrupt:
+            interrupted = True
+            source.notes.append("interrupted: only what had been read is reported")
+            break
+        finally:
+            _close_source(opened, source)
+    return Replay(close(tracker), sources, recaller, interrupted)
+
+
+def _read(opened: Input, file: int, source: Source, tracker: Tracker, progress: Progress | None) -> None:
+    offset = file << FILE_SHIFT
+    for window in opened.reader:
+        if not len(window):
+            continue
+        first, final = int(window.ts_ns.min()), int(window.ts_ns.max())
+        source.first_ns = first if source.first_ns is None else min(first, source.first_ns)
+        source.last_ns = final if source.last_ns is None else max(final, source.last_ns)
+        table = scan(window, source.counts)
+        table.number = table.number + offset
+        tracker.add(table, window.buffer)
+        if progress is not None:
+            progress(opened.handle.tell() if opened.size else opened.reader.stream.position, opened.size)
+
+
+def _close_source(opened: Input, source: Source) -> None:
+    reader = opened.reader
+    source.format = " ".join((reader.format, *(f"in {name}" for name in reversed(reader.compression))))
+    source.frames, source.names = reader.frames, reader.names
+    source.notes = [*reader.notes, *source.notes]
+    drops = [interface.dropped for interface in reader.interfaces if interface.dropped is not None]
+    source.dropped = sum(drops) if drops else None
+    if opened.name != "-":
+        opened.handle.close()

@@ -1,0 +1,1 @@
+"""Diagnosis -> words: the JSON document (a public contract) and the terminal."""

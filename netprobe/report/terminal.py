@@ -1,0 +1,259 @@
+"""The terminal report: services that fail get a verdict with its evidence, healthy ones a line each.
+
+A line is a list of (text, style) spans, so that the same layout is printed in colour or plain.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from analyzers.attempts.attempt import Service, frame_of
+from analyzers.model import Alternative, Strength, Verdict
+from analyzers.words import duration, times
+from netprobe.replay.run import Replay, Source
+from netprobe.words import advice
+
+Span = tuple[str, str]
+Line = list[Span]
+
+WIDTH = 80
+FAILED = frozenset(
+    {"refused-rst", "silent", "icmp-unreachable", "icmp-ttl-exceeded", "icmp-other", "half-open", "half-open-reset-by-server",
+     "reset-by-server"}
+)  # fmt: skip
+"""Outcomes that mean a failed connection whatever was said in it."""
+_FRAMES_SHOWN = 6
+_ALTERNATIVES_SHOWN = 5
+_STRENGTH_STYLE = {
+    Strength.PROVEN: "bold green", Strength.INDICATED: "bold yellow", Strength.CONSISTENT: "bold cyan", Strength.RULED_OUT: "dim",
+}  # fmt: skip
+
+
+def shown_time(ns: int) -> str:
+    """A capture time for people, in UTC with milliseconds."""
+    try:
+        moment = datetime.fromtimestamp(ns // 1_000_000_000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return f"{ns / 1e9:.3f} s"
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{ns // 1_000_000 % 1000:03d} UTC"
+
+
+def source_lines(source: Source) -> Iterator[Line]:
+    """What was read, in one line, and what was wrong with it."""
+    if source.error:
+        yield [("not read: ", "bold red"), (source.error, "")]
+        return
+    parts = [source.format, times(source.frames, "frame")]
+    if source.first_ns is not None and source.last_ns is not None:
+        parts.append(duration(source.last_ns - source.first_ns))
+    if source.dropped:
+        parts.append(f"{times(source.dropped, 'frame')} lost by the capturer")
+    if source.counts["fragment"]:
+        parts.append(f"{times(source.counts['fragment'], 'later fragment')} not looked into")
+    if source.counts["unreadable"]:
+        parts.append(f"{times(source.counts['unreadable'], 'frame')} unreadable")
+    yield [(source.name, "bold"), ("  " + ", ".join(parts), "dim")]
+    for note in source.notes:
+        yield [("  ! ", "bold yellow"), (note, "yellow")]
+
+
+def name_of(replay: Replay, address: str, numeric: bool) -> str:
+    """The address, with the name that the capture's own name records give it."""
+    if numeric:
+        return address
+    name = next((s.names[address] for s in replay.sources if address in s.names), "")
+    return f"{address} ({name})" if name else address
+
+
+def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: bool) -> Iterator[Line]:
+    """One service: a single line when healthy, else the verdict."""
+    where = f"{name_of(replay, str(service.address), numeric)} port {service.port}"
+    count = times(len(service.members), "attempt")
+    if verdict.cause.startswith("healthy"):
+        said = verdict.evidence[0].text if verdict.cause != "healthy.accepted" and verdict.evidence else ""
+        yield [
+            (where, "bold"),
+            (f"  {count}  ", "dim"),
+            (verdict.cause, "green"),
+            (f"  {said or verdict.summary}", "dim"),
+        ]
+        return
+    names = [source.name for source in replay.sources if not source.error]
+    outcomes = ", ".join(f"{n:,} {word}" if len(service.outcomes) > 1 else word for word, n in service.outcomes.items())
+    yield []
+    yield [(where, "bold"), (f"  {count}: {outcomes}", "")]
+    yield [
+        (
+            f"  since {shown_time(service.first_ns)}"
+            + (f", last {shown_time(service.last_ns)}" if len(service.members) > 1 else ""),
+            "dim",
+        )
+    ]
+    yield [
+        ("  ", ""),
+        (verdict.cause, "bold"),
+        ("  ", ""),
+        (verdict.strength.word.upper(), _STRENGTH_STYLE[verdict.strength]),
+    ]
+    yield from _wrapped(verdict.summary[0].upper() + verdict.summary[1:] + ".", "  ", "")
+    place = place_text(verdict)
+    if place:
+        yield from _wrapped(f"Where: {place}", "  ", "")
+    yield [("  Evidence", "underline")]
+    for evidence in verdict.evidence:
+        yield from _cited(evidence.text, frame_text(evidence.frames, names))
+    yield from _alternative_lines(verdict.alternatives)
+    for reason in verdict.void:
+        yield from _wrapped(f"Void: {reason}", "  ", "dim")
+    steps = advice(verdict.cause, service)
+    if steps:
+        yield [("  Next", "underline")]
+        for step in steps:
+            yield from _wrapped(step["why"], "    ", "")
+            yield [("      $ ", "dim"), (step["command"], "cyan")]
+    yield [(f"  More: netprobe explain {verdict.cause}", "dim")]
+
+
+def place_text(verdict: Verdict) -> str:
+    """The place in words, empty when nothing is known of it."""
+    place = verdict.place
+    parts = [] if place.actor == "unknown" else [place.actor.replace("-", " ")]
+    if place.address:
+        parts.append(place.address)
+    if place.hop is not None:
+        parts.append(f"hop {place.hop}")
+    elif place.hop_min is not None and place.hop_max is not None:
+        joined = "or" if place.hop_max - place.hop_min == 1 else "to"
+        parts.append(f"hop {place.hop_min} {joined} {place.hop_max} from the point of capture")
+    return ", ".join(parts)
+
+
+def frame_text(ids: Sequence[int], names: Sequence[str]) -> str:
+    """Frame numbers to look up in Wireshark, with the file where there are several."""
+    if not ids:
+        return ""
+    file = frame_of(ids[0])[0]
+    numbers = [str(frame_of(i)[1]) for i in ids if frame_of(i)[0] == file]
+    text = ("frame " if len(numbers) == 1 else "frames ") + " ".join(numbers[:_FRAMES_SHOWN])
+    text += " ..." if len(numbers) > _FRAMES_SHOWN else ""
+    return text if len(names) < 2 else f"{text} of {names[file]}"
+
+
+def _alternative_lines(alternatives: Iterable[Alternative]) -> Iterator[Line]:
+    standing = [a for a in alternatives if a.strength is not Strength.RULED_OUT]
+    ruled_out = [a for a in alternatives if a.strength is Strength.RULED_OUT]
+    for title, group, style in (("Also possible", standing, ""), ("Ruled out", ruled_out, "dim")):
+        if group:
+            yield [(f"  {title}", "underline")]
+            for alternative in group[:_ALTERNATIVES_SHOWN]:
+                yield [("    ", ""), (alternative.cause, style or "magenta")]
+                yield from _wrapped(alternative.why, "      ", style)
+            if len(group) > _ALTERNATIVES_SHOWN:
+                yield [(f"    and {len(group) - _ALTERNATIVES_SHOWN} more (--json lists all)", "dim")]
+
+
+def show_services(
+    replay: Replay,
+    services: Sequence[Service],
+    show: Callable[[Iterable[Line]], None],
+    failed: bool,
+    numeric: bool,
+    most: int,
+) -> bool:
+    """Print the report; True when something failed.
+
+    Up to `most` services each get their verdict. Of more, only how they ended is said, those that ended alike together:
+    a verdict for each is what `--json` is for.
+    """
+    if len(services) > most:
+        return _show_alike(services, show, failed)
+    judged = [(service, replay.verdict(service)) for service in services]
+    healthy = [pair for pair in judged if pair[1].cause.startswith("healthy")]
+    failing = [pair for pair in judged if not pair[1].cause.startswith("healthy")]
+    for service, verdict in failing:
+        show(service_lines(replay, service, verdict, numeric))
+    if healthy and not failed:
+        show([[]])
+        for service, verdict in healthy:
+            show(service_lines(replay, service, verdict, numeric))
+    return any(not verdict.cause.startswith("unseen") for _, verdict in failing)
+
+
+def _show_alike(services: Sequence[Service], show: Callable[[Iterable[Line]], None], failed: bool) -> bool:
+    alike: dict[tuple[str, ...], list[Service]] = {}
+    for service in services:
+        alike.setdefault(tuple(sorted(service.outcomes)), []).append(service)
+    bad = False
+    for outcomes, members in sorted(alike.items(), key=lambda item: -len(item[1])):
+        fails = any(outcome in FAILED for outcome in outcomes)
+        bad = bad or fails
+        if fails or not failed:
+            show(alike_lines(members, outcomes))
+    show(
+        [
+            [],
+            [
+                (
+                    "Too many services for a verdict each; choose some with --host, --port or --outcome, or take --json.",
+                    "dim",
+                )
+            ],
+        ]
+    )
+    return bad
+
+
+def nothing_lines(replay: Replay, filtered: bool) -> Iterator[Line]:
+    """What an empty result means."""
+    if filtered:
+        yield [("No attempt is left by the filters.", "bold")]
+    elif any(not source.error for source in replay.sources):
+        yield [("No TCP connection attempt in the input.", "bold")]
+        yield from _wrapped(
+            "If this was recorded on the client's interface while the client failed, then no SYN left it: a rule, a route "
+            "or an unanswered neighbour request on the client itself refused. If it was recorded elsewhere, the packets "
+            "did not pass there.", "", "",
+        )  # fmt: skip
+
+
+def alike_lines(alike: Sequence[Service], outcomes: Sequence[str]) -> Iterator[Line]:
+    """Many services that went the same way, in a few lines: how many, which addresses, which ports."""
+    addresses = dict.fromkeys(str(service.address) for service in alike)
+    ports = sorted({service.port for service in alike})
+    attempts = sum(len(service.members) for service in alike)
+    yield []
+    yield [(times(len(alike), "service"), "bold"), (f"  {times(attempts, 'attempt')}: {', '.join(outcomes)}", "")]
+    yield from _wrapped(f"addresses: {_few(list(addresses))}", "  ", "")
+    yield from _wrapped(f"ports: {_few([str(port) for port in ports])}", "  ", "")
+    yield [
+        (
+            f"  since {shown_time(min(s.first_ns for s in alike))}, last {shown_time(max(s.last_ns for s in alike))}",
+            "dim",
+        )
+    ]
+
+
+def _few(items: Sequence[str], most: int = 8) -> str:
+    rest = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + rest
+
+
+def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
+    for line in textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ):
+        yield [(line, style)]
+
+
+def _cited(text: str, frames: str) -> Iterator[Line]:
+    """A piece of evidence with its frames behind it, on the same line where they fit."""
+    lines = textwrap.wrap(text, WIDTH - 6, break_long_words=False, break_on_hyphens=False) or [""]
+    cited = f"[{frames}]" if frames else ""
+    for i, line in enumerate(lines):
+        out: Line = [("    - " if i == 0 else "      ", ""), (line, "")]
+        if cited and i == len(lines) - 1 and len(line) + len(cited) + 8 <= WIDTH:
+            out.append((f"  {cited}", "blue"))
+            cited = ""
+        yield out
+    if cited:
+        yield [(f"      {cited}", "blue")]

@@ -1,0 +1,40 @@
+"""What a cause is in words: TOML files beside this one, one table per cause id or prefix. Words never decide a verdict."""
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from analyzers.attempts.attempt import Service
+
+FIELDS = ("what", "wire", "apart", "confirm", "next", "sources")
+
+
+@cache
+def _file(symptom: str) -> dict[str, dict[str, Any]]:
+    path = resources.files(__name__) / f"{symptom}.toml"
+    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def about(cause: str) -> dict[str, Any]:
+    """The fields for a cause id or prefix; what its own table lacks comes from the nearest prefix that has it."""
+    parts = cause.split(".")
+    tables = _file(parts[0])
+    out: dict[str, Any] = {}
+    for depth in range(len(parts), 0, -1):
+        for key, value in tables.get(".".join(parts[:depth]), {}).items():
+            out.setdefault(key, value)
+    return out
+
+
+def advice(cause: str, service: Service) -> list[dict[str, str]]:
+    """What to run next to learn more, with the service's own address and port filled in."""
+    fill = {"address": str(service.address), "port": str(service.port), "client": "CLIENT"}
+    steps = about(cause).get("next", [])
+    return [{"why": _filled(step["why"], fill), "command": _filled(step["command"], fill)} for step in steps]
+
+
+def _filled(text: str, fill: dict[str, str]) -> str:
+    for name, value in fill.items():
+        text = text.replace("{" + name + "}", value)
+    return text
