@@ -59,7 +59,7 @@ class SshDisconnected(Fact):
 
 
 def _short(names: tuple[str, ...]) -> str:
-    return ",".join(names[:4]) + (f",... ({len(names)})" if len(names) > 4 else "")
+    return ", ".join(names[:4]) + (f", ... ({len(names)} in all)" if len(names) > 4 else "")
 
 
 # Last words of an SSH server that refuses -> what they are known to mean. Source: OpenSSH sshd.c and kex.c, its history:

@@ -966,7 +966,7 @@ SAMPLES = (
         title="ssh connected, then said 'Connection timed out during banner exchange' after eight seconds.",
         story="A program listened on port 22 of the server, accepted the connection and never read or "
         "wrote anything. The client gave up after eight seconds and closed its side.",
-        truth=Truth("half-closed-by-client", "mute.target.no-banner", "server-host", 3),
+        truth=Truth("half-closed-by-client", "mute.target.service.not-ssh", "server-host", 3),
         prepare=with_helper("mute"),
         tries=(Try("Connection timed out during banner exchange"),),
         shows={

@@ -112,7 +112,8 @@ class Attempt:
         if not pieces:
             return b""
         out = bytearray()
-        start = pieces[0][0] if not self.ending.syn_rows and not self.ending.synack_rows else 1
+        opened = any(s.client == client and s.has(SYN) for s in self.segments)
+        start = 1 if opened else pieces[0][0]
         for position, _, payload in pieces:
             behind = start + len(out) - position
             if behind < 0:

@@ -71,8 +71,10 @@ def command(
     with _inputs(files, sample) as paths:
         filters = Filters.parse(hosts, ports, outcomes, since, until)
         with _progress(paths) as progress:
-            done = replay(paths, progress)
-        sys.exit(_report(done, filters, as_json, as_jsonl, failed, numeric))
+            reading = replay(paths, progress)
+        with reading as done:
+            code = _report(done, filters, as_json, as_jsonl, failed, numeric)
+        sys.exit(code)
 
 
 @contextmanager

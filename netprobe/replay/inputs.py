@@ -51,6 +51,9 @@ class Shelf:
             self._end = int(ends[-1])
         return at
 
+    def close(self) -> None:
+        self._file.close()
+
     def recall(self, at: int, length: int) -> bytes:
         self._file.seek(at)
         return self._file.read(length)
@@ -77,14 +80,17 @@ def expand(paths: list[str]) -> list[str]:
 
 def open_input(path: str) -> Input:
     """Open one input and recognise its container. Raises `UnreadableInput`."""
+    handle = None
     try:
         handle = open(0, "rb", buffering=0, closefd=False) if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115
         status = os.fstat(handle.fileno())
         regular = stat.S_ISREG(status.st_mode)
         reader = open_capture(handle.readinto)
-    except NotACapture as error:
-        raise UnreadableInput(f"{display_name(path)}: {error}") from None
-    except OSError as error:
+    except (NotACapture, OSError) as error:
+        if handle is not None:
+            handle.close()
+        if isinstance(error, NotACapture):
+            raise UnreadableInput(f"{display_name(path)}: {error}") from None
         raise UnreadableInput(f"{display_name(path)}: {error.strerror or error}") from None
     rereadable = regular and path != "-" and not reader.compression
     return Input(path, reader, handle, status.st_size if regular else None, None if rereadable else Shelf())
@@ -103,6 +109,8 @@ def start_times(paths: list[str]) -> dict[str, int]:
         try:
             opened = open_input(path)
             with opened.handle:
+                if opened.shelf is not None:
+                    opened.shelf.close()
                 window = next(iter(opened.reader), None)
                 if window is not None and len(window):
                     out[path] = int(window.ts_ns[0])
@@ -138,6 +146,10 @@ class Recaller:
         return os.pread(handle, length, at)
 
     def close(self) -> None:
+        """Let go of files and shelves; nothing can be recalled any more."""
+        for _, shelf in self._inputs:
+            if shelf is not None:
+                shelf.close()
         for handle in self._open.values():
             os.close(handle)
         self._open.clear()

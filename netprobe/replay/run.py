@@ -41,13 +41,19 @@ class Source:
 
 @dataclass(slots=True)
 class Replay:
-    """A finished (or interrupted) reading."""
+    """A finished (or interrupted) reading. A context manager: leaving it closes what frames are recalled from."""
 
     ledger: Ledger
     sources: list[Source]
     recall: Recaller
     interrupted: bool = False
     _elsewhere: "dict[tuple[int, int, int], list[Answer]] | None" = None
+
+    def __enter__(self) -> "Replay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.recall.close()
 
     @property
     def watches(self) -> list[Watch]:

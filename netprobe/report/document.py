@@ -168,5 +168,5 @@ def _voice(side: str, voice: Voice) -> dict[str, Any]:
 
 
 def escaped(data: bytes) -> str:
-    """Bytes as text, unprintable ones (and the backslash) as \\xNN."""
-    return "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in data)
+    """Bytes as text, unprintable ones as \\xNN."""
+    return "".join(chr(b) if 32 <= b < 127 else f"\\x{b:02x}" for b in data)
