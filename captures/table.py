@@ -110,6 +110,13 @@ class PacketTable:
         return PacketTable(*(getattr(self, name)[rows] for name in COLUMNS))
 
 
+def joined(tables: list[PacketTable]) -> PacketTable:
+    """Several tables one behind the other; offsets into the buffer of an earlier window mean nothing any more."""
+    if len(tables) == 1:
+        return tables[0]
+    return PacketTable(*(np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS))
+
+
 COLUMNS = tuple(field.name for field in fields(PacketTable))
 _FRAME_COLUMNS = COLUMNS[:8]
 _TYPES: dict[str, Any] = {

@@ -124,8 +124,7 @@ class Attempt:
 
 def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
     """The attempt with its kept frames decoded from their bytes."""
-    ending, span = ledger.ending(index), ledger.span(index)
-    columns, rows = ledger.columns, ledger.rows
+    ending, columns = ledger.ending(index), ledger.columns
     client = ending.client_side
     names = ("number", "ts_ns", "side", "at", "caplen", "origlen", "link", "position", "delta", "ack_position")
     segments = tuple(
@@ -133,7 +132,7 @@ def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
                 None if position == UNKNOWN else position, None if delta == UNKNOWN else delta,
                 None if ack == UNKNOWN else ack)
         for number, ts_ns, side, at, caplen, origlen, link, position, delta, ack in zip(
-            *(rows[name][span].tolist() for name in names), strict=True)
+            *(ledger.of(name, index).tolist() for name in names), strict=True)
     )  # fmt: skip
     return Attempt(
         index=index, trace=int(columns["trace"][index]),
@@ -221,4 +220,4 @@ def services(ledger: Ledger, chosen: Array) -> list[Service]:
 
 def client_sides(ledger: Ledger) -> Array:
     """The client's side of every attempt."""
-    return np.array([ending.client_side for ending in ledger.endings], np.int64)[ledger.kind]
+    return np.array([ending.client_side for ending in ledger.endings], np.int64)[ledger.story]

@@ -209,7 +209,7 @@ class _Story:
                 continue
             early = not step.client and any(j > i for j in self.synacks)
             later = [s for j, s in self.tcp if j > i and s.client == step.client and s.payload and not s.has(RST)]
-            went_on = any(s.ahead >= 0 and s.position > step.position for s in later)
+            went_on = any(s.ahead >= 0 for s in later)
             if early or went_on:
                 self.notes.append("a FIN that did not close anything")
             else:

@@ -8,35 +8,42 @@ import numpy as np
 from analyzers.attempts.columns import Array, mix
 from analyzers.attempts.ending import Ending, Step, client_side_of, tell
 from analyzers.attempts.track import UNKNOWN, Tracker
-from captures.packet import Address
+from captures.packet import RST, SYN, Address
 
-_NEAR = 1 << 31
+_MAX_AHEAD = 65_535
 
 
 @dataclass(slots=True)
 class Ledger:
-    """`rows` holds the kept rows of attempt `i` at `first_row[i]` up to `first_row[i + 1]`, in capture order.
+    """`rows` are all kept rows; those of attempt `i` are `rows[name][order[first_row[i] : first_row[i + 1]]]`.
 
-    `kind[i]` says which of `endings` is the story of attempt `i`; attempts of one kind differ in nothing that any
-    conclusion about the story reads: addresses, ports, times, frame numbers, random bytes and amounts of data only.
+    `story[i]` says which of `endings` is that of attempt `i`. Attempts of one `kind` moreover look alike in all that a
+    conclusion may read: TTLs, codes, banners; they differ in addresses, ports, times, frame numbers, random bytes and
+    amounts of data only.
     """
 
     columns: dict[str, Array]  # per attempt
     rows: dict[str, Array]
+    order: Array
     first_row: Array
     kind: Array
+    story: Array
     endings: list[Ending] = field(default_factory=list)
-    representative: Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
-        return len(self.kind)
+        return len(self.story)
 
-    def span(self, attempt: int) -> slice:
-        """Where the attempt's kept rows are."""
-        return slice(int(self.first_row[attempt]), int(self.first_row[attempt + 1]))
+    def of(self, name: str, attempt: int) -> Array:
+        """A column of the attempt's kept rows, in capture order."""
+        out: Array = self.rows[name][self.order[int(self.first_row[attempt]) : int(self.first_row[attempt + 1])]]
+        return out
+
+    def cell(self, name: str, attempt: int, row: int) -> int:
+        """One value of a kept row."""
+        return int(self.rows[name][self.order[int(self.first_row[attempt]) + row]])
 
     def ending(self, attempt: int) -> Ending:
-        return self.endings[int(self.kind[attempt])]
+        return self.endings[int(self.story[attempt])]
 
     def address(self, attempt: int, side: int) -> Address:
         """The address of one end of the attempt."""
@@ -44,79 +51,96 @@ class Ledger:
         return IPv4Address(low) if self.columns["family"][attempt] == 4 else IPv6Address(high << 64 | low)
 
 
+_ATTEMPT_COLUMNS = (
+    "family", "trace", "ends", "end_hi", "end_lo", "port", "bytes", "packets", "first_ts", "last_ts",
+)  # fmt: skip
+
+
 def close(tracker: Tracker) -> Ledger:
     """The ledger of everything that the tracker was fed."""
+    tracker.flush()
     state, pieces = tracker.state, tracker.rows
     attempt = pieces.join("attempt")
-    order = np.argsort(attempt, kind="stable")
+    order = _grouped(attempt)
     first_row = np.zeros(state.size + 1, np.int64)
     np.cumsum(np.bincount(attempt, minlength=state.size), out=first_row[1:])
-    del attempt
-    rows = {name: pieces.join(name)[order] for name in pieces.kinds if name != "attempt"}
+    rows = {name: pieces.join(name) for name in pieces.kinds if name != "attempt"}
     columns = {name: state.trimmed(name) for name in _ATTEMPT_COLUMNS}
-    kind, representative = _kinds(rows, columns, first_row)
-    ledger = Ledger(columns, rows, first_row, kind, representative=representative)
+    story, kind = _alike(rows, attempt, columns["family"], state.size)
+    _, representative, story = np.unique(story, return_index=True, return_inverse=True)
+    ledger = Ledger(columns, rows, order, first_row, kind, story)
     ledger.endings = [_ending(ledger, int(i)) for i in representative]
     return ledger
 
 
-_ATTEMPT_COLUMNS = (
-    "family", "trace", "end_hi", "end_lo", "port", "bytes", "packets", "first_ts", "last_ts",
+def _grouped(attempt: Array) -> Array:
+    """Row indices sorted by attempt, stable: two radix sorts of 16 bits each."""
+    order = np.argsort((attempt & 0xFFFF).astype(np.uint16), kind="stable")
+    if len(attempt) and int(attempt.max()) > 0xFFFF:
+        order = order[np.argsort((attempt[order] >> 16).astype(np.uint16), kind="stable")]
+    return order
+
+
+def _alike(rows: dict[str, Array], attempt: Array, family: Array, count: int) -> tuple[Array, Array]:
+    """Two 64-bit digests per attempt: equal when two attempts went alike, and when they look alike as well.
+
+    A digest is the sum over the attempt's rows of a number that mixes what the row says with its place among them.
+    """
+    story = np.zeros(count, np.uint64)
+    kind = np.zeros(count, np.uint64)
+    length = len(attempt)
+    for start in range(0, length, 1 << 15):  # in pieces that stay in the cache
+        part = {name: rows[name][start : start + (1 << 15)] for name in _READ}
+        who = attempt[start : start + (1 << 15)]
+        told = part["side"].astype(np.uint64)
+        for name, shift in (("flags", 1), ("icmp", 9), ("icmp_type", 10), ("icmp_code", 18)):
+            told |= part[name].astype(np.uint64) << np.uint64(shift)
+        told |= (part["length"] > 0).astype(np.uint64) << np.uint64(26)
+        told |= _small(part["position"]) << np.uint64(27) | _small(part["ack_position"]) << np.uint64(31)
+        told |= _near(part["delta"]) << np.uint64(35) | _near(part["ack_delta"]) << np.uint64(39)
+        told = mix(told + mix(part["ordinal"].astype(np.uint64)))
+        np.add.at(story, who, told)
+        window = part["window"].astype(np.uint64)
+        plain = (part["flags"] & (SYN | RST)) == 0
+        window[plain] = window[plain] > 0
+        looks = part["ttl"].astype(np.uint64) | part["tos"].astype(np.uint64) << np.uint64(8) | window << np.uint64(16)
+        looks |= part["quoted_ttl"].astype(np.uint64) << np.uint64(32) | (part["ip_id"] > 0).astype(np.uint64) << np.uint64(40)
+        errors = np.flatnonzero(part["icmp"])
+        looks[errors] += mix(mix(part["sender_hi"][errors]) + part["sender_lo"][errors])
+        np.add.at(kind, who, mix(told + mix(looks) + part["mark"]))
+    return story + family, kind + family
+
+
+_READ = (
+    "side", "flags", "icmp", "icmp_type", "icmp_code", "length", "position", "ack_position", "delta", "ack_delta",
+    "ordinal", "window", "ttl", "tos", "quoted_ttl", "ip_id", "sender_hi", "sender_lo", "mark",
 )  # fmt: skip
 
 
-def _kinds(rows: dict[str, Array], columns: dict[str, Array], first_row: Array) -> tuple[Array, Array]:
-    """Which attempts look alike: a kind per attempt, and one attempt of each kind."""
-    count = len(first_row) - 1
-    if not count:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    digest = np.zeros(len(rows["side"]), np.uint64)
-    for value in (
-        rows["side"].astype(np.uint64) | rows["flags"].astype(np.uint64) << np.uint64(1) | rows["icmp"].astype(np.uint64) << np.uint64(9)
-        | rows["ttl"].astype(np.uint64) << np.uint64(16) | rows["tos"].astype(np.uint64) << np.uint64(24)
-        | rows["icmp_type"].astype(np.uint64) << np.uint64(32) | rows["icmp_code"].astype(np.uint64) << np.uint64(40)
-        | rows["quoted_ttl"].astype(np.uint64) << np.uint64(48) | (rows["length"] > 0).astype(np.uint64) << np.uint64(56)
-        | (rows["ip_id"] > 0).astype(np.uint64) << np.uint64(57),
-        np.where((rows["flags"] & 0x06) > 0, rows["window"], rows["window"] > 0).astype(np.uint64),
-        _near(rows["delta"]) << np.uint64(32) | _near(rows["ack_delta"]),
-        _small(rows["position"]) << np.uint64(8) | _small(rows["ack_position"]),
-        rows["mark"],
-        rows["sender_lo"], rows["sender_hi"],
-    ):  # fmt: skip
-        digest = mix(digest + value)
-    within = np.arange(len(digest)) - np.repeat(first_row[:-1], np.diff(first_row))
-    digest = mix(digest + within.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    total = np.zeros(count, np.uint64)
-    filled = np.flatnonzero(np.diff(first_row))
-    total[filled] = np.add.reduceat(digest, first_row[filled])
-    total += columns["family"].astype(np.uint64)
-    _, representative, kind = np.unique(total, return_index=True, return_inverse=True)
-    return kind, representative
-
-
 def _near(value: Array) -> Array:
-    """A relative position as 32 bits: what is too far away to matter is one value."""
-    return (np.clip(value, -_NEAR, _NEAR - 1) + _NEAR).astype(np.uint64)
+    """What a story asks of a relative position: unknown, behind, in order, a little or far ahead."""
+    out = np.where(value > 0, np.where(value > _MAX_AHEAD, 4, 3), np.where(value == 0, 2, np.where(value == UNKNOWN, 0, 1)))
+    return out.astype(np.uint64)
 
 
 def _small(value: Array) -> Array:
-    """A position reduced to what a handshake asks of it: unknown, before the SYN, the SYN, the first byte, later."""
-    return np.where(value == UNKNOWN, 9, np.clip(value, -1, 2) + 1).astype(np.uint64)
+    """What a handshake asks of a position: unknown, before the SYN, the SYN, the first byte, later."""
+    return np.where(value == UNKNOWN, 4, np.clip(value, -1, 2) + 1).astype(np.uint64)
 
 
 def _ending(ledger: Ledger, attempt: int) -> Ending:
-    span = ledger.span(attempt)
-    rows = ledger.rows
-    sides, flags, icmp = rows["side"][span].tolist(), rows["flags"][span].tolist(), rows["icmp"][span].tolist()
-    client, roles = client_side_of(sides, flags, icmp)
+    def column(name: str) -> list[int]:
+        values: list[int] = ledger.of(name, attempt).tolist()
+        return values
+
+    sides, flags, icmp = column("side"), column("flags"), column("icmp")
+    client, roles = client_side_of(sides, flags, [bool(error) for error in icmp])
     version = int(ledger.columns["family"][attempt])
-    kinds = zip(rows["icmp_type"][span].tolist(), rows["icmp_code"][span].tolist(), strict=True)
     steps = [
-        Step(side == client, flag, (version, *kind) if error else None, *rest)
-        for side, flag, error, kind, *rest in zip(
-            sides, flags, icmp, kinds, (rows["length"][span] > 0).tolist(), rows["position"][span].tolist(),
-            rows["delta"][span].tolist(), rows["ack_position"][span].tolist(), rows["ack_delta"][span].tolist(),
-            strict=True,
+        Step(side == client, flag, (version, kind, code) if error else None, length > 0, *rest)
+        for side, flag, error, kind, code, length, *rest in zip(
+            sides, flags, icmp, column("icmp_type"), column("icmp_code"), column("length"), column("position"),
+            column("delta"), column("ack_position"), column("ack_delta"), strict=True,
         )
     ]  # fmt: skip
     return tell(steps, client, roles)

@@ -70,9 +70,7 @@ class Subject:
 
     def frames(self, group: Group, *rows: int, most: int = 4) -> tuple[int, ...]:
         """The frame numbers of the given kept rows, in the first attempts of the group."""
-        numbers = self.ledger.rows["number"]
-        first = self.ledger.first_row
-        return tuple(int(numbers[first[member] + row]) for member in group.members[:most] for row in rows)
+        return tuple(self.ledger.cell("number", int(member), row) for member in group.members[:most] for row in rows)
 
 
 def symptom_of(attempt: Attempt) -> str:

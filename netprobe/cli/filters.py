@@ -78,7 +78,7 @@ class Filters:
             keep &= np.isin(columns["port"][np.arange(len(ledger)), server], self.ports)
         if self.outcomes:
             wanted = np.array([ending.outcome in self.outcomes for ending in ledger.endings], np.bool_)
-            keep &= wanted[ledger.kind]
+            keep &= wanted[ledger.story]
         if self.since is not None:
             keep &= columns["first_ts"] >= self.since
         if self.until is not None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from captures.formats import NotACapture, Reader, open_capture
+from netprobe.replay.interrupt import Interrupt
 
 _OPEN_FILES = 32
 _SPOOL_BYTES = 16 << 20  # kept frames of a stream stay in memory up to here, then go to a temporary file
@@ -78,14 +79,15 @@ def expand(paths: list[str]) -> list[str]:
     return list(dict.fromkeys(out))
 
 
-def open_input(path: str) -> Input:
-    """Open one input and recognise its container. Raises `UnreadableInput`."""
+def open_input(path: str, interrupt: Interrupt | None = None) -> Input:
+    """Open one input and recognise its container; `interrupt` ends it early. Raises `UnreadableInput`."""
     handle = None
     try:
         handle = open(0, "rb", buffering=0, closefd=False) if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115
         status = os.fstat(handle.fileno())
         regular = stat.S_ISREG(status.st_mode)
-        reader = open_capture(handle.readinto)
+        read_into = handle.readinto if interrupt is None else interrupt.guard(handle.readinto)
+        reader = open_capture(read_into)
     except (NotACapture, OSError) as error:
         if handle is not None:
             handle.close()

@@ -13,6 +13,7 @@ from analyzers.diagnose import diagnose
 from analyzers.model import Verdict
 from captures.table import scan
 from netprobe.replay.inputs import Input, Recaller, UnreadableInput, display_name, open_input, start_times
+from netprobe.replay.interrupt import Interrupt
 
 _GAP_NS = 10_000_000_000  # files of a ring buffer follow each other sooner than this
 _OVERLAP_NS = 1_000_000
@@ -94,56 +95,49 @@ def _answers_by_address(ledger: Ledger) -> dict[tuple[int, int, int], list[Answe
     out: dict[tuple[int, int, int], list[Answer]] = defaultdict(list)
     seen: set[tuple[tuple[int, int, int], int, int]] = set()
     sides = client_sides(ledger).tolist()
-    kinds, endings = ledger.kind.tolist(), ledger.endings
-    columns, rows = ledger.columns, ledger.rows
-    for index, kind in enumerate(kinds):
-        row, ending = endings[kind].answer_row, endings[kind]
+    columns = ledger.columns
+    for index, story in enumerate(ledger.story.tolist()):
+        ending = ledger.endings[story]
+        row = ending.answer_row
         if row is None or ending.answer not in ("syn-ack", "rst"):
             continue
-        at = int(ledger.first_row[index]) + row
         side = 1 - sides[index]
         key = (int(columns["family"][index]), int(columns["end_hi"][index, side]), int(columns["end_lo"][index, side]))
-        port, ttl = int(columns["port"][index, side]), int(rows["ttl"][at])
+        port, ttl = int(columns["port"][index, side]), ledger.cell("ttl", index, row)
         if (key, port, ttl) not in seen and len(out[key]) < 4 * _MOST_ANSWERS:
             seen.add((key, port, ttl))
-            out[key].append(Answer(port, ending.answer, ttl, int(rows["number"][at])))
+            out[key].append(Answer(port, ending.answer, ttl, ledger.cell("number", index, row)))
     return out
 
 
 def replay(paths: list[str], progress: Progress | None = None) -> Replay:
     """Read all inputs. An input that cannot be read becomes a `Source` with `error`; Ctrl-C keeps what was read."""
     tracker, recaller, sources = Tracker(), Recaller(), []
-    interrupted = False
+    interrupt = Interrupt()
     starts = start_times(paths) if len(paths) > 1 else {}
     last: Source | None = None
     traces = 0
-    for path in sorted(paths, key=lambda p: starts.get(p, 1 << 63)):
-        source = Source(display_name(path))
-        sources.append(source)
-        try:
-            opened = open_input(path)
-        except UnreadableInput as error:
-            source.error = str(error)
-            continue
-        follows = (
-            last is not None
-            and last.last_ns is not None
-            and path in starts
-            and (-_OVERLAP_NS <= starts[path] - last.last_ns <= _GAP_NS)
-        )
-        traces += not follows
-        source.trace = traces - 1
-        tracker.begin(new_trace=not follows, shelf=opened.shelf)
-        last = source
-        try:
+    with interrupt.armed():
+        for path in sorted(paths, key=lambda p: starts.get(p, 1 << 63)):
+            if interrupt.pressed:
+                break
+            source = Source(display_name(path))
+            sources.append(source)
+            try:
+                opened = open_input(path, interrupt)
+            except UnreadableInput as error:
+                source.error = str(error)
+                continue
+            gap = starts[path] - last.last_ns if path in starts and last and last.last_ns is not None else None
+            follows = gap is not None and -_OVERLAP_NS <= gap <= _GAP_NS
+            traces += not follows
+            source.trace = traces - 1
+            tracker.begin(new_trace=not follows, shelf=opened.shelf)
+            last = source
             _read(opened, recaller.add(path, opened.shelf), source, tracker, progress)
-        except KeyboardInterrupt:
-            interrupted = True
-            source.notes.append("interrupted: only what had been read is reported")
-            break
-        finally:
-            _close_source(opened, source)
-    return Replay(close(tracker), sources, recaller, interrupted)
+            _close_source(opened, source, interrupt.pressed)
+        ledger = close(tracker)
+    return Replay(ledger, sources, recaller, interrupt.pressed)
 
 
 def _read(opened: Input, file: int, source: Source, tracker: Tracker, progress: Progress | None) -> None:
@@ -161,11 +155,11 @@ def _read(opened: Input, file: int, source: Source, tracker: Tracker, progress: 
             progress(opened.handle.tell() if opened.size else opened.reader.stream.position, opened.size)
 
 
-def _close_source(opened: Input, source: Source) -> None:
+def _close_source(opened: Input, source: Source, interrupted: bool) -> None:
     reader = opened.reader
     source.format = " ".join((reader.format, *(f"in {name}" for name in reversed(reader.compression))))
     source.frames, source.names = reader.frames, reader.names
-    source.notes = [*reader.notes, *source.notes]
+    source.notes = ["interrupted: only what had been read is reported"] if interrupted else list(reader.notes)
     drops = [interface.dropped for interface in reader.interfaces if interface.dropped is not None]
     source.dropped = sum(drops) if drops else None
     if opened.name != "-":

@@ -1,0 +1,208 @@
+"""Which attempt does a row belong to? Flows by their two ends, attempts by their initial sequence numbers.
+
+A flow is a pair of (address, port) ends; side 0 is the end with the lower number. An attempt is a flow from one initial
+sequence number to the next: a SYN (without ACK) that bears another number starts a new attempt, a SYN with the same
+number is a retransmission. Whole arrays settle the common cases; only flows whose SYNs disagree are walked row by row.
+"""
+
+import numpy as np
+
+from analyzers.attempts.columns import Array, Growing, mix
+from captures.packet import ACK, SYN
+from captures.table import PacketTable
+
+_K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+
+
+class Slots:
+    """An open-addressing hash table from 64-bit keys to ids, filled and asked with whole arrays."""
+
+    def __init__(self) -> None:
+        self._bits = 14
+        self._key = np.zeros(1 << self._bits, np.uint64)
+        self._id = np.full(1 << self._bits, -1, np.int64)
+        self._used = 0
+
+    def find(self, key: Array) -> Array:
+        """The id of every key, -1 where there is none."""
+        slot = self._first(key)
+        out: Array = self._id[slot]
+        wrong = np.flatnonzero((out >= 0) & (self._key[slot] != key))
+        while len(wrong):
+            slot[wrong] = (slot[wrong] + 1) & (len(self._id) - 1)
+            out[wrong] = self._id[slot[wrong]]
+            wrong = wrong[(out[wrong] >= 0) & (self._key[slot[wrong]] != key[wrong])]
+        return out
+
+    def add(self, key: Array, ids: Array) -> None:
+        """Enter keys that are not there yet, each once."""
+        self._used += len(key)
+        if self._used * 2 > len(self._id):
+            old = self._id >= 0
+            key, ids = np.concatenate([self._key[old], key]), np.concatenate([self._id[old], ids])
+            while self._used * 2 > 1 << self._bits:
+                self._bits += 2
+            self._key = np.zeros(1 << self._bits, np.uint64)
+            self._id = np.full(1 << self._bits, -1, np.int64)
+        slot = self._first(key)
+        while len(key):
+            free = np.flatnonzero(self._id[slot] < 0)
+            self._id[slot[free]] = ids[free]  # where two want one slot, the last one written stays
+            self._key[slot[free]] = key[free]
+            left = self._id[slot] != ids
+            key, ids, slot = key[left], ids[left], (slot[left] + 1) & (len(self._id) - 1)
+
+    def change(self, key: int, new: int) -> None:
+        """Let a known key stand for another id."""
+        slot = int(self._first(np.array([key], np.uint64))[0])
+        while int(self._key[slot]) != key or self._id[slot] < 0:
+            slot = (slot + 1) & (len(self._id) - 1)
+        self._id[slot] = new
+
+    def _first(self, key: Array) -> Array:
+        out: Array = (key >> np.uint64(64 - self._bits)).astype(np.int64)
+        return out
+
+
+class Flows:
+    """Gives every table row its side and its attempt, opening attempts as they come. `state` has a row per attempt."""
+
+    def __init__(self, state: Growing) -> None:
+        self.state = state
+        self.trace = -1
+        self._slots = Slots()
+        self._collided: dict[tuple[int, int], int] = {}
+
+    def next_trace(self) -> None:
+        """From here on the flows are attempts of their own."""
+        self.trace += 1
+        self._slots = Slots()
+        self._collided.clear()
+
+    def attempts(self, table: PacketTable) -> tuple[Array, Array]:
+        """Attempt and side of every row."""
+        source, destination = _end(table, "src", "sport"), _end(table, "dst", "dport")
+        side = source > destination
+        total, differing = source + destination, source ^ destination
+        key = total * _K1 ^ differing * _K2
+        key ^= key >> np.uint64(31)
+        key *= _K1
+        attempt = self._slots.find(key)
+        missing = np.flatnonzero(attempt < 0)
+        if len(missing):
+            unique, first, inverse = np.unique(key[missing], return_index=True, return_inverse=True)
+            arrival = np.argsort(first)  # attempts are numbered in the order in which they are met
+            unique, row = unique[arrival], missing[first[arrival]]
+            place = np.empty_like(arrival)
+            place[arrival] = np.arange(len(arrival))
+            start = self._open(table, row, side[row].astype(np.int64), np.minimum(source, destination)[row], np.maximum(source, destination)[row])
+            ids = np.arange(start, start + len(row))
+            self._slots.add(unique, ids)
+            attempt[missing] = ids[place[inverse]]
+        self._resolve_collisions(table, source, destination, side, attempt)
+        side = side.astype(np.int64)
+        self._split_epochs(table, side, attempt, key)
+        return attempt, side
+
+    def _open(self, table: PacketTable, row: Array, side: Array, low: Array, high: Array) -> int:
+        """New attempts for the flows of the given rows; returns the first one's id."""
+        state = self.state
+        start = state.grow(len(row))
+        new = slice(start, start + len(row))
+        state["family"][new] = table.family[row]
+        state["trace"][new] = self.trace
+        state["ends"][new, 0], state["ends"][new, 1] = low, high
+        index = np.arange(start, start + len(row))
+        for name, mine, other in (("end_hi", "src_hi", "dst_hi"), ("end_lo", "src_lo", "dst_lo"), ("port", "sport", "dport")):
+            state[name][index, side] = getattr(table, mine)[row]
+            state[name][index, 1 - side] = getattr(table, other)[row]
+        state["first_number"][new] = table.number[row]
+        state["first_ts"][new] = table.ts_ns[row]
+        state["last_ts"][new] = table.ts_ns[row]
+        return start
+
+    def _resolve_collisions(self, table: PacketTable, source: Array, destination: Array, side: Array, attempt: Array) -> None:
+        """Two flows with one key: told apart by their ends, one row at a time (it hardly ever happens)."""
+        ends = self.state["ends"]
+        wrong = ends[attempt, 0] + ends[attempt, 1] != source + destination
+        wrong |= ends[attempt, side.view(np.uint8)] != source
+        for row in np.flatnonzero(wrong):
+            low, high = sorted((int(source[row]), int(destination[row])))
+            if (low, high) not in self._collided:
+                at = np.array([row])
+                self._collided[low, high] = self._open(
+                    table, at, side[at].astype(np.int64), np.array([low], np.uint64), np.array([high], np.uint64)
+                )
+            attempt[row] = self._collided[low, high]
+
+    def _split_epochs(self, table: PacketTable, side: Array, attempt: Array, key: Array) -> None:
+        """Start a new attempt where a flow's SYN bears a new initial sequence number."""
+        state = self.state
+        opening = np.flatnonzero(((table.flags & SYN) > 0) & ~table.icmp)
+        if not len(opening):
+            return
+        acks = (table.flags[opening] & ACK) > 0
+        syn, synack = opening[~acks], opening[acks]
+        if len(syn):
+            who, end = attempt[syn], side[syn]
+            # A flow that is new here and whose rows begin with a SYN is the common case, settled without a loop.
+            chosen = np.flatnonzero(state["first_number"][who] == table.number[syn])
+            state["isn"][who[chosen], end[chosen]] = table.seq[syn[chosen]]
+            known = state["isn"][who, end] == table.seq[syn]
+            for flow in np.unique(who[~known]):
+                self._walk(table, side, attempt, int(flow), key)
+        if len(synack):
+            who, end = attempt[synack][::-1], side[synack][::-1]
+            empty = state["isn"][who, end] < 0
+            state["isn"][who[empty], end[empty]] = table.seq[synack][::-1][empty]
+            state["hinted_isn"][who, 1 - end] = (table.ack[synack][::-1] - np.uint32(1)).astype(np.int64)
+
+    def _walk(self, table: PacketTable, side: Array, attempt: Array, flow: int, key: Array) -> None:
+        """One flow's rows of this batch in order, where a SYN does not simply repeat the number that is known."""
+        state = self.state
+        current = flow
+        seen = state["started"][flow].tolist()
+        first_seq: list[int | None] = [None, None]
+        hints: list[int] = state["hinted_isn"][flow].tolist()
+        isn: list[int] = state["isn"][flow].tolist()
+        if int(state["first_number"][flow]) >= int(table.number[0]) and not any(seen):
+            isn = [-1, -1]  # opened in this batch: learn its numbers in order
+        for row in np.flatnonzero(attempt == flow).tolist():
+            if not table.icmp[row]:
+                end, seq, opening = int(side[row]), int(table.seq[row]), int(table.flags[row]) & (SYN | ACK)
+                if opening == SYN and isn[end] != seq:
+                    following = first_seq[end] is not None and ((first_seq[end] or 0) - seq) & 0xFFFFFFFF <= 1
+                    joins = isn[end] < 0 and (
+                        not any(seen)  # nothing but ICMP errors so far
+                        or hints[end] == seq  # the SYN-ACK was captured before its SYN
+                        or (following and not seen[1 - end])
+                        or (isn[1 - end] >= 0 and not seen[end])  # both sides open at once, or a split handshake
+                    )
+                    if not joins:
+                        low, high = state["ends"][flow]
+                        at = np.array([row])
+                        current = self._open(table, at, side[at], np.array([low]), np.array([high]))
+                        self._slots.change(int(key[row]), current)
+                        seen, first_seq, hints, isn = [False, False], [None, None], [-1, -1], [-1, -1]
+                    isn[end] = seq
+                elif opening == SYN | ACK:
+                    hints[1 - end] = int(table.ack[row]) - 1 & 0xFFFFFFFF
+                    if isn[end] < 0:
+                        isn[end] = seq
+                seen[end] = True
+                if first_seq[end] is None:
+                    first_seq[end] = seq
+            attempt[row] = current
+            state["isn"][current] = isn
+            state["hinted_isn"][current] = hints
+
+
+def _end(table: PacketTable, which: str, port: str) -> Array:
+    """One end of every row as a 64-bit number: exact for IPv4, mixed from the address for IPv6."""
+    low, high = getattr(table, which + "_lo"), getattr(table, which + "_hi")
+    out: Array = low | getattr(table, port).astype(np.uint64) << np.uint64(32)
+    v6 = np.flatnonzero(table.family == 6)
+    if len(v6):
+        ports = getattr(table, port)[v6].astype(np.uint64)
+        out[v6] = mix(mix(high[v6] + _K1) + low[v6] + ports * _K2) | np.uint64(1 << 63)
+    return out
