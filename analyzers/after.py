@@ -7,7 +7,8 @@ rest on who spoke and on the time, never on that difference alone.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from analyzers.attempts.attempt import Attempt, Group
+from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject, foreign_reset
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from analyzers import after, handshake, reset, silence, ssh, unreachable
-from analyzers.attempts.attempt import Recall, Service, materialise
+from analyzers.attempts.attempt import Recall, materialise
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.services import Service
 from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Answer, Subject, Watch, symptom_of
 from analyzers.causes import CAUSES, PREFIXES
 from analyzers.conclude import Weighed, answer, weigh

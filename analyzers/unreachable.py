@@ -8,7 +8,8 @@ decrement when a forwarding filter rejects, before it when a route or the receiv
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analyzers.attempts.attempt import Attempt, Group
+from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact
 from analyzers.words import duration

@@ -1,12 +1,8 @@
-"""One attempt with its kept frames decoded, and the services (address, port) that attempts were made to."""
+"""One attempt with its kept frames decoded."""
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
-from analyzers.attempts.columns import Array, mix
 from analyzers.attempts.ending import Ending
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.track import UNKNOWN
@@ -143,81 +139,3 @@ def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
         client_packets=int(columns["packets"][index, client]), server_packets=int(columns["packets"][index, 1 - client]),
         first_ns=int(columns["first_ts"][index]), last_ns=int(columns["last_ts"][index]),
     )  # fmt: skip
-
-
-@dataclass(slots=True)
-class Group:
-    """Attempts to one service that went alike: `members` are their indices in capture order."""
-
-    ending: Ending
-    members: Array
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-
-@dataclass(slots=True)
-class Service:
-    """What was asked of one address and port, by whomever: `groups` are largest first."""
-
-    address: Address
-    port: int
-    members: Array
-    first_ns: int
-    last_ns: int
-    groups: list[Group] = field(default_factory=list)
-
-    @property
-    def outcomes(self) -> dict[str, int]:
-        """How many attempts ended with which outcome word, most frequent first."""
-        counts: Counter[str] = Counter()
-        for group in self.groups:
-            counts[group.ending.outcome] += len(group)
-        return dict(counts.most_common())
-
-
-def services(ledger: Ledger, chosen: Array) -> list[Service]:
-    """The services of the chosen attempts, in the order in which they were first asked."""
-    if not len(chosen):
-        return []
-    columns = ledger.columns
-    client = client_sides(ledger)[chosen]
-    server = 1 - client
-    high, low = columns["end_hi"][chosen, server], columns["end_lo"][chosen, server]
-    port = columns["port"][chosen, server].astype(np.uint64)
-    family = columns["family"][chosen].astype(np.uint64)
-    key = mix(mix(low + mix(high + family)) + port)
-    order = np.lexsort((chosen, ledger.kind[chosen], key))
-    sorted_key, sorted_kind, members = key[order], ledger.kind[chosen][order], chosen[order]
-    new_key = np.concatenate([[True], sorted_key[1:] != sorted_key[:-1]])
-    new_group = new_key | np.concatenate([[True], sorted_kind[1:] != sorted_kind[:-1]])
-    heads = np.flatnonzero(new_key)
-    group_heads = np.flatnonzero(new_group)
-    first = np.minimum.reduceat(columns["first_ts"][members], heads)
-    last = np.maximum.reduceat(columns["last_ts"][members], heads)
-    bounds = np.append(heads, len(members))
-    group_bounds = np.append(group_heads, len(members))
-    at_group = np.searchsorted(group_bounds, bounds)
-    out = []
-    for i in np.argsort(first, kind="stable").tolist():
-        sample = int(members[heads[i]])
-        groups = [
-            Group(ledger.ending(int(members[a])), members[a:b])
-            for a, b in zip(
-                group_bounds[at_group[i] : at_group[i + 1]],
-                group_bounds[at_group[i] + 1 : at_group[i + 1] + 1],
-                strict=True,
-            )
-        ]
-        groups.sort(key=len, reverse=True)
-        side = 1 - ledger.ending(sample).client_side
-        out.append(Service(
-            ledger.address(sample, side), int(columns["port"][sample, side]), np.sort(members[bounds[i] : bounds[i + 1]]),
-            int(first[i]), int(last[i]), groups,
-        ))  # fmt: skip
-    return out
-
-
-def client_sides(ledger: Ledger) -> Array:
-    """The client's side of every attempt."""
-    return np.array([ending.client_side for ending in ledger.endings], np.int64)[ledger.story]

@@ -95,7 +95,13 @@ class Flows:
             unique, row = unique[arrival], missing[first[arrival]]
             place = np.empty_like(arrival)
             place[arrival] = np.arange(len(arrival))
-            start = self._open(table, row, side[row].astype(np.int64), np.minimum(source, destination)[row], np.maximum(source, destination)[row])
+            start = self._open(
+                table,
+                row,
+                side[row].astype(np.int64),
+                np.minimum(source, destination)[row],
+                np.maximum(source, destination)[row],
+            )
             ids = np.arange(start, start + len(row))
             self._slots.add(unique, ids)
             attempt[missing] = ids[place[inverse]]
@@ -113,7 +119,11 @@ class Flows:
         state["trace"][new] = self.trace
         state["ends"][new, 0], state["ends"][new, 1] = low, high
         index = np.arange(start, start + len(row))
-        for name, mine, other in (("end_hi", "src_hi", "dst_hi"), ("end_lo", "src_lo", "dst_lo"), ("port", "sport", "dport")):
+        for name, mine, other in (
+            ("end_hi", "src_hi", "dst_hi"),
+            ("end_lo", "src_lo", "dst_lo"),
+            ("port", "sport", "dport"),
+        ):
             state[name][index, side] = getattr(table, mine)[row]
             state[name][index, 1 - side] = getattr(table, other)[row]
         state["first_number"][new] = table.number[row]
@@ -121,7 +131,9 @@ class Flows:
         state["last_ts"][new] = table.ts_ns[row]
         return start
 
-    def _resolve_collisions(self, table: PacketTable, source: Array, destination: Array, side: Array, attempt: Array) -> None:
+    def _resolve_collisions(
+        self, table: PacketTable, source: Array, destination: Array, side: Array, attempt: Array
+    ) -> None:
         """Two flows with one key: told apart by their ends, one row at a time (it hardly ever happens)."""
         ends = self.state["ends"]
         wrong = ends[attempt, 0] + ends[attempt, 1] != source + destination

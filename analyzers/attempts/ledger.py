@@ -104,7 +104,9 @@ def _alike(rows: dict[str, Array], attempt: Array, family: Array, count: int) ->
         plain = (part["flags"] & (SYN | RST)) == 0
         window[plain] = window[plain] > 0
         looks = part["ttl"].astype(np.uint64) | part["tos"].astype(np.uint64) << np.uint64(8) | window << np.uint64(16)
-        looks |= part["quoted_ttl"].astype(np.uint64) << np.uint64(32) | (part["ip_id"] > 0).astype(np.uint64) << np.uint64(40)
+        looks |= part["quoted_ttl"].astype(np.uint64) << np.uint64(32) | (part["ip_id"] > 0).astype(
+            np.uint64
+        ) << np.uint64(40)
         errors = np.flatnonzero(part["icmp"])
         looks[errors] += mix(mix(part["sender_hi"][errors]) + part["sender_lo"][errors])
         np.add.at(kind, who, mix(told + mix(looks) + part["mark"]))
@@ -119,7 +121,9 @@ _READ = (
 
 def _near(value: Array) -> Array:
     """What a story asks of a relative position: unknown, behind, in order, a little or far ahead."""
-    out = np.where(value > 0, np.where(value > _MAX_AHEAD, 4, 3), np.where(value == 0, 2, np.where(value == UNKNOWN, 0, 1)))
+    out = np.where(
+        value > 0, np.where(value > _MAX_AHEAD, 4, 3), np.where(value == 0, 2, np.where(value == UNKNOWN, 0, 1))
+    )
     return out.astype(np.uint64)
 
 

@@ -41,7 +41,9 @@ def payload_marks(table: PacketTable, buffer: Array) -> Array:
         kind[packets] = SSH_MESSAGE + (byte[packets, 5].astype(np.uint64) << np.uint64(8))
         offers = packets[byte[packets, 5] == 20]
         if len(offers):
-            kind[offers] += _digest(buffer, start[offers] + _KEXINIT_LISTS_AT, caplen[offers] - _KEXINIT_LISTS_AT, _KEXINIT_BYTES)
+            kind[offers] += _digest(
+                buffer, start[offers] + _KEXINIT_LISTS_AT, caplen[offers] - _KEXINIT_LISTS_AT, _KEXINIT_BYTES
+            )
     text = _PRINTABLE[byte[:, 0]] & _PRINTABLE[byte[:, 1]] & _PRINTABLE[byte[:, 2]] & _PRINTABLE[byte[:, 3]]
     texts = np.flatnonzero(text)
     if len(texts):

@@ -3,8 +3,9 @@ symptom of each; with what the same address answered elsewhere in the capture.""
 
 from dataclasses import dataclass
 
-from analyzers.attempts.attempt import Attempt, Group, Service
+from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.services import Group, Service
 from analyzers.attempts.talk import greeting, listen
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first

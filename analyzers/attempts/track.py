@@ -193,7 +193,9 @@ class Tracker:
         state["last_ts"][who] = np.maximum(state["last_ts"][who], np.maximum.reduceat(ts_ns, heads))
         state["first_ts"][who] = np.minimum(state["first_ts"][who], np.minimum.reduceat(ts_ns, heads))
 
-    def _count_bytes(self, flat: Array, payload: Array, start: Array, length: Array, own_top: Array, delta: Array) -> None:
+    def _count_bytes(
+        self, flat: Array, payload: Array, start: Array, length: Array, own_top: Array, delta: Array
+    ) -> None:
         """Distinct payload bytes per side: what lies beyond the top, and what fills a hole left by lost segments."""
         rows = np.flatnonzero(payload)
         if not len(rows):
@@ -207,7 +209,15 @@ class Tracker:
             total[sides[row]] += self._holes.fill(int(sides[row]), int(top[row]), int(begin[row]), int(end[row]))
 
     def _choose(
-        self, attempt: Array, side: Array, flat: Array, heads: Array, special: Array, payload: Array, end: Array, delta: Array
+        self,
+        attempt: Array,
+        side: Array,
+        flat: Array,
+        heads: Array,
+        special: Array,
+        payload: Array,
+        end: Array,
+        delta: Array,
     ) -> Array:
         """Indices of the rows worth keeping: a bounded number per attempt, whatever the connection carries.
 
@@ -222,7 +232,9 @@ class Tracker:
         base = np.repeat(before[heads], sizes)
         field = payload * 2 + side
         rank = ((before - base) >> shift & np.uint64(0xFFFF)).astype(np.int64) + state["counted"][attempt, field]
-        few = np.where(payload, (rank < KEEP_PAYLOADS) | ((rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)), rank < KEEP_ACKS)
+        few = np.where(
+            payload, (rank < KEEP_PAYLOADS) | ((rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)), rank < KEEP_ACKS
+        )
         keep = special | few | self._just_behind(attempt, side, heads, sizes, special, before, base)
         repeats = np.flatnonzero(payload & (delta < 0) & (delta != UNKNOWN))
         if len(repeats):
@@ -233,7 +245,9 @@ class Tracker:
         tails = heads + sizes - 1
         totals = running[tails] - before[heads]
         for name in range(4):
-            state["counted"][attempt[heads], name] += (totals >> np.uint64(16 * name) & np.uint64(0xFFFF)).astype(np.int32)
+            state["counted"][attempt[heads], name] += (totals >> np.uint64(16 * name) & np.uint64(0xFFFF)).astype(
+                np.int32
+            )
         return np.flatnonzero(keep)
 
     def _just_behind(

@@ -7,9 +7,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import click
 import numpy as np
 
-from analyzers.attempts.attempt import client_sides
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.services import client_sides
 
 OUTCOMES = (
     "silent", "refused-rst", "icmp-unreachable", "icmp-ttl-exceeded", "icmp-other", "aborted-by-client", "half-open",

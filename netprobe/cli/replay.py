@@ -10,11 +10,12 @@ from importlib import resources
 import click
 
 from analyzers.attempts.columns import Array
+from analyzers.attempts.services import alike, count_services
 from netprobe.cli.filters import Filters, TimeOfCapture
 from netprobe.replay.inputs import UnreadableInput, expand
 from netprobe.replay.run import Progress, Replay, replay
 
-_SHOW_EACH = 40  # failing services beyond this many are shown as groups that went alike
+_SHOW_EACH = 40  # more services than this are shown in groups that ended alike
 _PROGRESS_FROM = 32 << 20  # bytes: below this a bar would only flicker
 
 EXIT_CODES = """
@@ -163,8 +164,9 @@ def _print(done: Replay, chosen: Array, failed: bool, numeric: bool) -> bool:
     show = printer()
     for source in done.sources:
         show(terminal.source_lines(source))
-    services = done.services(chosen)
-    if not services:
+    if not len(chosen):
         show(terminal.nothing_lines(done, filtered=len(done.ledger) > 0))
         return False
-    return terminal.show_services(done, services, show, failed, numeric, _SHOW_EACH)
+    if count_services(done.ledger, chosen) > _SHOW_EACH:
+        return terminal.show_alike(alike(done.ledger, chosen), show, failed)
+    return terminal.show_services(done, done.services(chosen), show, failed, numeric)

@@ -4,9 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from analyzers.attempts.attempt import FILE_SHIFT, Attempt, Service, client_sides, materialise, services
+from analyzers.attempts.attempt import FILE_SHIFT, Attempt, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger, close
+from analyzers.attempts.services import Service, client_sides, services
 from analyzers.attempts.subject import Answer, Watch
 from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose

@@ -7,8 +7,9 @@ or false is left out. Both are public contracts: `schema` changes when a meaning
 from collections.abc import Sequence
 from typing import Any
 
-from analyzers.attempts.attempt import Attempt, Segment, Service, frame_of
+from analyzers.attempts.attempt import Attempt, Segment, frame_of
 from analyzers.attempts.ending import icmp_class
+from analyzers.attempts.services import Service
 from analyzers.attempts.talk import Talk, Voice, listen
 from analyzers.model import Verdict
 from captures.packet import RST

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from analyzers.attempts.attempt import Service, frame_of
+from analyzers.attempts.attempt import frame_of
+from analyzers.attempts.services import Alike, Service
 from analyzers.model import Alternative, Strength, Verdict
 from analyzers.words import duration, times
 from netprobe.replay.run import Replay, Source
@@ -15,6 +16,7 @@ from netprobe.words import advice
 
 Span = tuple[str, str]
 Line = list[Span]
+Show = Callable[[Iterable[Line]], None]
 
 WIDTH = 80
 FAILED = frozenset(
@@ -152,21 +154,8 @@ def _alternative_lines(alternatives: Iterable[Alternative]) -> Iterator[Line]:
                 yield [(f"    and {len(group) - _ALTERNATIVES_SHOWN} more (--json lists all)", "dim")]
 
 
-def show_services(
-    replay: Replay,
-    services: Sequence[Service],
-    show: Callable[[Iterable[Line]], None],
-    failed: bool,
-    numeric: bool,
-    most: int,
-) -> bool:
-    """Print the report; True when something failed.
-
-    Up to `most` services each get their verdict. Of more, only how they ended is said, those that ended alike together:
-    a verdict for each is what `--json` is for.
-    """
-    if len(services) > most:
-        return _show_alike(services, show, failed)
+def show_services(replay: Replay, services: Sequence[Service], show: Show, failed: bool, numeric: bool) -> bool:
+    """Print every service with its verdict, failing ones first; True when something failed."""
     judged = [(service, replay.verdict(service)) for service in services]
     healthy = [pair for pair in judged if pair[1].cause.startswith("healthy")]
     failing = [pair for pair in judged if not pair[1].cause.startswith("healthy")]
@@ -179,27 +168,16 @@ def show_services(
     return any(not verdict.cause.startswith("unseen") for _, verdict in failing)
 
 
-def _show_alike(services: Sequence[Service], show: Callable[[Iterable[Line]], None], failed: bool) -> bool:
-    alike: dict[tuple[str, ...], list[Service]] = {}
-    for service in services:
-        alike.setdefault(tuple(sorted(service.outcomes)), []).append(service)
+def show_alike(groups: Sequence[Alike], show: Show, failed: bool) -> bool:
+    """Print how very many services went, those that ended alike together; True when something failed."""
     bad = False
-    for outcomes, members in sorted(alike.items(), key=lambda item: -len(item[1])):
-        fails = any(outcome in FAILED for outcome in outcomes)
+    for group in groups:
+        fails = any(outcome in FAILED for outcome in group.outcomes)
         bad = bad or fails
         if fails or not failed:
-            show(alike_lines(members, outcomes))
-    show(
-        [
-            [],
-            [
-                (
-                    "Too many services for a verdict each; choose some with --host, --port or --outcome, or take --json.",
-                    "dim",
-                )
-            ],
-        ]
-    )
+            show(alike_lines(group))
+    show([[], [("Too many services for a verdict each: choose some with --host, --port or", "dim")]])
+    show([[("--outcome, or take --json for a verdict on every one.", "dim")]])
     return bad
 
 
@@ -216,25 +194,20 @@ def nothing_lines(replay: Replay, filtered: bool) -> Iterator[Line]:
         )  # fmt: skip
 
 
-def alike_lines(alike: Sequence[Service], outcomes: Sequence[str]) -> Iterator[Line]:
+def alike_lines(group: Alike) -> Iterator[Line]:
     """Many services that went the same way, in a few lines: how many, which addresses, which ports."""
-    addresses = dict.fromkeys(str(service.address) for service in alike)
-    ports = sorted({service.port for service in alike})
-    attempts = sum(len(service.members) for service in alike)
     yield []
-    yield [(times(len(alike), "service"), "bold"), (f"  {times(attempts, 'attempt')}: {', '.join(outcomes)}", "")]
-    yield from _wrapped(f"addresses: {_few(list(addresses))}", "  ", "")
-    yield from _wrapped(f"ports: {_few([str(port) for port in ports])}", "  ", "")
     yield [
-        (
-            f"  since {shown_time(min(s.first_ns for s in alike))}, last {shown_time(max(s.last_ns for s in alike))}",
-            "dim",
-        )
+        (times(group.services, "service"), "bold"),
+        (f"  {times(group.attempts, 'attempt')}: {', '.join(group.outcomes)}", ""),
     ]
+    yield from _wrapped(f"addresses: {_few([str(a) for a in group.addresses], group.address_count)}", "  ", "")
+    yield from _wrapped(f"ports: {_few([str(port) for port in group.ports], len(group.ports))}", "  ", "")
+    yield [(f"  since {shown_time(group.first_ns)}, last {shown_time(group.last_ns)}", "dim")]
 
 
-def _few(items: Sequence[str], most: int = 8) -> str:
-    rest = f" and {len(items) - most:,} more" if len(items) > most else ""
+def _few(items: Sequence[str], count: int, most: int = 8) -> str:
+    rest = f" and {count - most:,} more" if count > most else ""
     return ", ".join(items[:most]) + rest
 
 

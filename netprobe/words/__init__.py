@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from analyzers.attempts.attempt import Service
+from analyzers.attempts.services import Service
 
 FIELDS = ("what", "wire", "apart", "confirm", "next", "sources")
 

@@ -1,0 +1,145 @@
+"""The services (address, port) that attempts were made to, and the groups of attempts to one that went alike."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analyzers.attempts.columns import Array, mix
+from analyzers.attempts.ending import Ending
+from analyzers.attempts.ledger import Ledger
+from captures.packet import Address
+
+
+@dataclass(slots=True)
+class Group:
+    """Attempts to one service that went alike: `members` are their indices in capture order."""
+
+    ending: Ending
+    members: Array
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+@dataclass(slots=True)
+class Service:
+    """What was asked of one address and port, by whomever: `groups` are largest first."""
+
+    address: Address
+    port: int
+    members: Array
+    first_ns: int
+    last_ns: int
+    groups: list[Group] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many attempts ended with which outcome word, most frequent first."""
+        counts: Counter[str] = Counter()
+        for group in self.groups:
+            counts[group.ending.outcome] += len(group)
+        return dict(counts.most_common())
+
+
+def services(ledger: Ledger, chosen: Array) -> list[Service]:
+    """The services of the chosen attempts, in the order in which they were first asked."""
+    if not len(chosen):
+        return []
+    by = _by_service(ledger, chosen, ledger.kind)
+    kinds = ledger.kind[by.members]
+    group_heads = np.flatnonzero(by.new | np.concatenate([[True], kinds[1:] != kinds[:-1]]))
+    group_bounds = np.append(group_heads, len(by.members)).tolist()
+    at_group = np.searchsorted(group_heads, by.bounds).tolist()
+    bounds = by.bounds.tolist()
+    out = []
+    for i in np.argsort(by.first_ns, kind="stable").tolist():
+        spans = group_bounds[at_group[i] : at_group[i + 1] + 1]
+        groups = [
+            Group(ledger.ending(int(by.members[a])), by.members[a:b])
+            for a, b in zip(spans[:-1], spans[1:], strict=True)
+        ]
+        groups.sort(key=len, reverse=True)
+        members = np.sort(by.members[bounds[i] : bounds[i + 1]])
+        side = 1 - groups[0].ending.client_side
+        sample = int(groups[0].members[0])
+        address, port = ledger.address(sample, side), int(ledger.columns["port"][sample, side])
+        out.append(Service(address, port, members, int(by.first_ns[i]), int(by.last_ns[i]), groups))
+    return out
+
+
+@dataclass(slots=True)
+class Alike:
+    """Services whose attempts ended with the same set of outcomes, without a verdict on any of them."""
+
+    outcomes: tuple[str, ...]
+    services: int
+    attempts: int
+    addresses: list[Address]  # the first few
+    address_count: int
+    ports: list[int]
+    first_ns: int
+    last_ns: int
+
+
+def count_services(ledger: Ledger, chosen: Array) -> int:
+    """How many services the chosen attempts were made to."""
+    return len(np.unique(_service_key(ledger, chosen))) if len(chosen) else 0
+
+
+def alike(ledger: Ledger, chosen: Array, shown: int = 8) -> list[Alike]:
+    """All services of the chosen attempts in a few groups, largest first; cost follows the groups, not the services."""
+    words = sorted({ending.outcome for ending in ledger.endings})
+    bit = np.array([1 << words.index(ending.outcome) for ending in ledger.endings], np.int64)[ledger.story]
+    by = _by_service(ledger, chosen, ledger.story)
+    outcomes = np.bitwise_or.reduceat(bit[by.members], by.bounds[:-1])
+    sizes = np.diff(by.bounds)
+    sample = by.members[by.bounds[:-1]]
+    side = 1 - client_sides(ledger)[sample]
+    ports = ledger.columns["port"][sample, side]
+    ends = mix(mix(ledger.columns["end_hi"][sample, side]) + ledger.columns["end_lo"][sample, side])
+    out = []
+    for mask in np.unique(outcomes).tolist():
+        mine = np.flatnonzero(outcomes == mask)
+        _, first = np.unique(ends[mine], return_index=True)
+        few = mine[np.sort(first)[:shown]]
+        out.append(Alike(
+            tuple(word for i, word in enumerate(words) if mask >> i & 1), len(mine), int(sizes[mine].sum()),
+            [ledger.address(int(sample[i]), int(side[i])) for i in few], len(first), np.unique(ports[mine]).tolist(),
+            int(by.first_ns[mine].min()), int(by.last_ns[mine].max()),
+        ))  # fmt: skip
+    return sorted(out, key=lambda group: -group.services)
+
+
+@dataclass(slots=True)
+class _ByService:
+    """`members` sorted by service; service `i` has those from `bounds[i]` to `bounds[i + 1]`; `new` marks each first."""
+
+    members: Array
+    new: Array
+    bounds: Array
+    first_ns: Array
+    last_ns: Array
+
+
+def _by_service(ledger: Ledger, chosen: Array, within: Array) -> _ByService:
+    """The chosen attempts sorted by service, then by `within`, then in capture order."""
+    key = _service_key(ledger, chosen)
+    order = np.lexsort((chosen, within[chosen], key))
+    members, ordered = chosen[order], key[order]
+    new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    heads = np.flatnonzero(new)
+    first = np.minimum.reduceat(ledger.columns["first_ts"][members], heads)
+    last = np.maximum.reduceat(ledger.columns["last_ts"][members], heads)
+    return _ByService(members, new, np.append(heads, len(members)), first, last)
+
+
+def _service_key(ledger: Ledger, chosen: Array) -> Array:
+    """A 64-bit key of each attempt's server address and port: exact for IPv4, mixed for IPv6."""
+    out: Array = ledger.columns["ends"][chosen, 1 - client_sides(ledger)[chosen]]
+    return out
+
+
+def client_sides(ledger: Ledger) -> Array:
+    """The client's side of every attempt."""
+    return np.array([ending.client_side for ending in ledger.endings], np.int64)[ledger.story]
