@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, foreign_reset
+from analyzers.attempts.subject import Subject, foreign_reset, proxied_handshake
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact
 from analyzers.words import duration
@@ -52,6 +52,14 @@ class ForeignReset(Fact):
 
     def text(self) -> str:
         return f"the RST arrived with TTL {self.ttl}, all else from the server with {self.other_ttl}: another device made it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxiedHandshake(Fact):
+    """The SYN-ACK offered a window of 0, as a SYN proxy's does before it has asked the server."""
+
+    def text(self) -> str:
+        return "the SYN-ACK offers a window of 0: a SYN proxy answered it, not the server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +149,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
             )  # fmt: skip
         elif subject.symptom == "stalled":
             yield from _stalled(subject, attempt, group)
+        if subject.symptom in ("closed", "mute") and proxied_handshake(attempt):
+            yield ProxiedHandshake(frames=subject.frames(group, attempt.ending.synack_rows[0]), count=len(group))
     worked: dict[tuple[str, str, bool], list[Worked]] = {}
     for attempt, group in subject.working:
         fact = _worked(subject, attempt, group)

@@ -27,7 +27,7 @@ def diagnose(
     """
     groups = service.groups[:MAX_GROUPS]
     cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
-    symptoms = [symptom_of(attempt) for attempt, _ in cases]
+    symptoms = [symptom_of(attempt, watches[attempt.trace]) for attempt, _ in cases]
     subject = Subject(
         service, ledger, list(watches), cases, symptoms, _worst(symptoms, [len(g) for g in groups]), tuple(elsewhere),
         skipped=sum(len(group) for group in service.groups[MAX_GROUPS:]),
@@ -111,6 +111,6 @@ def _alternatives(winners: Sequence[Weighed], others: Sequence[Weighed]) -> Iter
             yield Alternative(w.cause.id, w.strength, w.cause.title)
     for w in others:
         if w.strength is Strength.RULED_OUT:
-            yield Alternative(w.cause.id, w.strength, "ruled out: " + w.because[0].text())
+            yield Alternative(w.cause.id, w.strength, w.because[0].text())
         else:
             yield Alternative(w.cause.id, w.strength, w.cause.title)

@@ -50,6 +50,16 @@ class BegunBefore(Fact):
         return "the capture holds no SYN of this connection: it began before, or elsewhere"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedEarly(Fact):
+    """The capture ends so soon behind the only SYN that an answer may just not have come yet."""
+
+    watched_ns: int
+
+    def text(self) -> str:
+        return f"the capture ends {duration(self.watched_ns)} after the only SYN: too soon to call it unanswered"
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """Half-open, aborted and unseen attempts."""
     for attempt, group in subject.failing:
@@ -66,6 +76,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 after_ns=max(0, attempt.closing.ts_ns - attempt.syns[0].ts_ns),
             )  # fmt: skip
         elif subject.symptom == "unseen":
+            if ending.outcome == "silent":
+                watched = max(0, subject.watches[attempt.trace].last_ns - attempt.syns[0].ts_ns)
+                yield EndedEarly(frames=subject.frames(group, ending.syn_rows[0]), count=len(group), watched_ns=watched)
+                continue
             both = {s.client for s in attempt.segments if s.packet.tcp}
             if len(both) == 1 and (ending.syn_rows or ending.synack_rows):
                 side = "client" if True in both else "server"

@@ -41,6 +41,7 @@ class SshLastWords(Fact):
 
     said: str
     meaning: str
+    client_spoke_ssh: bool
 
     def text(self) -> str:
         return f"the server said {self.said!r} and closed"
@@ -95,7 +96,9 @@ def _of(attempt: Attempt, count: int) -> Iterator[Fact]:
     words = server.text_after or ("" if server.banner else attempt.stream(client=False)[:200].decode("latin-1"))
     for said, meaning in LAST_WORDS.items():
         if said in words:
-            yield SshLastWords(frames=frames[:2], count=count, said=said, meaning=meaning)
+            yield SshLastWords(
+                frames=frames[:2], count=count, said=said, meaning=meaning, client_spoke_ssh=bool(talk.client.banner)
+            )
             break
     for by_server, voice in ((True, server), (False, talk.client)):
         if voice.disconnect:

@@ -1,6 +1,7 @@
 """Fixtures, and which tests need what: the corpus lies beside the checkout, never inside it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,21 @@ SHARED = ROOT.parent / "shared"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without ../shared, corpus tests fail in CI and are deselected by name elsewhere."""
-    if SHARED.is_dir() or os.environ.get("CI"):
+    """What a test needs and this machine lacks fails it in CI; elsewhere the test is deselected by name."""
+    if os.environ.get("CI"):
         return
-    gone = [item for item in items if item.get_closest_marker("corpus")]
-    if gone:
-        config.hook.pytest_deselected(items=gone)
-        items[:] = [item for item in items if item not in gone]
-        names = ", ".join(sorted({item.nodeid.split("[")[0] for item in gone}))
-        print(f"\ndeselected, for want of {SHARED.name}/ beside the checkout: {names}")
+    lacking = {}
+    if not SHARED.is_dir():
+        lacking["corpus"] = f"{SHARED.name}/ beside the checkout"
+    if os.geteuid() or not all(map(shutil.which, ("ip", "nft", "tcpdump", "sshd"))):
+        lacking["lab"] = "root and the tools of the lab"
+    for marker, need in lacking.items():
+        gone = [item for item in items if item.get_closest_marker(marker)]
+        if gone:
+            config.hook.pytest_deselected(items=gone)
+            items[:] = [item for item in items if item not in gone]
+            names = ", ".join(sorted({item.nodeid.split("[")[0] for item in gone}))
+            print(f"\ndeselected for want of {need}: {names}")
 
 
 @pytest.fixture(scope="session")

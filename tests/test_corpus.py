@@ -126,17 +126,19 @@ def name_allows(name: str) -> set[str]:
 # What was done -> what a client sees. First match counts. From the captures' README and names, not from netprobe.
 SYMPTOMS: tuple[tuple[str, set[str]], ...] = (
     (r"raw-(kernel|nf|nfrouter)-(FIN|NULL|RST|ACK)", {"unseen"}),
-    (r"SYN-badck", {"silence"}),
+    (r"SYN-badck", {"unseen"}),  # the capture ends with the SYN
     (r"SYN-ttl-1", {"unreachable"}),
     (r"raw-listen", {"half-open"}),
-    (r"raw-|closed-port|connlimit|ListenAddress|no-host-keys|privsep-dir-missing|xinetd-cps|DNAT-to-host-with-closed|wrong-internal-port", {"reset"}),
+    (r"raw-|closed-port|connlimit|ListenAddress|no-host-keys|privsep-dir-missing|xinetd-cps", {"reset"}),
+    (r"DNAT-to-host-with-closed|wrong-internal-port", {"reset"}),
     (r"NAT-box-no-port|ufw-reject-22|tcp-reset-(INPUT|FORWARD)|reject-tcp-reset|^ttl", {"reset"}),
     (r"fail2ban-ban-Debian", {"unreachable", "reset"}),
     (r"route-action|rp-filter|blackhole|default-deny|^drop|backlog-full", {"silence", "unseen"}),
     (r"ban-inserted-on-an-ESTABLISHED-connection-(DROP|REJECT-icmp)", {"stalled"}),
     (r"ban-inserted-on-an-ESTABLISHED-connection-REJECT-tcp", {"closed"}),
-    (r"rl4", {"unreachable", "silence"}),
-    (r"host-missing|routing-loop|prohibit|unreach|DNAT-to-nonexistent|fail2ban-ufw|reject-default|no-route|policy-fail", {"unreachable", "unseen"}),
+    (r"rl4", {"unreachable", "silence", "unseen"}),
+    (r"host-missing|routing-loop|prohibit|unreach|DNAT-to-nonexistent", {"unreachable", "unseen"}),
+    (r"fail2ban-ufw|reject-default|no-route|policy-fail", {"unreachable"}),
     (r"PMTU", {"stalled"}),
     (r"-ok|ok-server|DNAT-to-host-port-open|synproxy-router.pcap|port-in-use", {"healthy", "closed"}),
     (r"synproxy-(local|router-closed)", {"closed", "unseen"}),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,10 +56,7 @@ def services(ledger: Ledger, chosen: Array) -> list[Service]:
     out = []
     for i in np.argsort(by.first_ns, kind="stable").tolist():
         spans = group_bounds[at_group[i] : at_group[i + 1] + 1]
-        groups = [
-            Group(ledger.ending(int(by.members[a])), by.members[a:b])
-            for a, b in zip(spans[:-1], spans[1:], strict=True)
-        ]
+        groups = [Group(ledger.ending(int(by.members[a])), by.members[a:b]) for a, b in pairwise(spans)]
         groups.sort(key=len, reverse=True)
         members = np.sort(by.members[bounds[i] : bounds[i + 1]])
         side = 1 - groups[0].ending.client_side

@@ -7,8 +7,10 @@ from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.talk import greeting, listen
+from captures.packet import RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
+_TOO_SHORT_NS = 1_000_000_000  # a single SYN without answer is no silence when the capture ends sooner
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
 # Every symptom, worst to name first when attempts to one service failed in several ways equally often.
@@ -74,8 +76,10 @@ class Subject:
         return tuple(self.ledger.cell("number", int(member), row) for member in group.members[:most] for row in rows)
 
 
-def symptom_of(attempt: Attempt) -> str:
+def symptom_of(attempt: Attempt, watch: Watch) -> str:
     """What a person would call the way in which this attempt failed; healthy when it did not."""
+    if attempt.ending.outcome == "silent" and ended_early(attempt, watch):
+        return "unseen"
     direct = _BY_OUTCOME.get(attempt.ending.outcome)
     if direct is not None:
         return direct
@@ -97,6 +101,11 @@ def symptom_of(attempt: Attempt) -> str:
     return "mute" if waited and asked else "healthy"
 
 
+def ended_early(attempt: Attempt, watch: Watch) -> bool:
+    """Whether the capture stops so soon behind a single SYN that an answer may just not have come yet."""
+    return len(attempt.ending.syn_rows) == 1 and watch.last_ns - attempt.syns[0].ts_ns < _TOO_SHORT_NS
+
+
 def _spoke(attempt: Attempt, expected_ssh: bool) -> str:
     """The symptom when the server spoke, but not SSH."""
     first = attempt.stream(client=False)
@@ -110,12 +119,18 @@ def _spoke(attempt: Attempt, expected_ssh: bool) -> str:
     return "closed" if attempt.ending.outcome == "reset-by-server" and foreign_reset(attempt) else "healthy"
 
 
+def proxied_handshake(attempt: Attempt) -> bool:
+    """Whether the SYN-ACK offered no window at all, as a SYN proxy's does: then it is not the server's own packet."""
+    synack = attempt.synack
+    return synack is not None and synack.tcp.complete and synack.tcp.window == 0
+
+
 def foreign_reset(attempt: Attempt) -> bool:
     """Whether the RST that closed a connection arrived with another TTL than all else from the server's side."""
     closing = attempt.closing
-    if closing is None or closing.client or not closing.tcp.flags & 4:
+    if closing is None or closing.client or not closing.has(RST) or proxied_handshake(attempt):
         return False
-    others = {s.ttl for s in attempt.segments if not s.client and s.packet.tcp and not s.tcp.flags & 4}
+    others = {s.ttl for s in attempt.segments if not s.client and s.packet.tcp and not s.has(RST)}
     return bool(others) and closing.ttl not in others
 
 

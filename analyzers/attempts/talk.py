@@ -69,12 +69,28 @@ class Talk:
 
     @property
     def missing(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-        """The lists in which the two offers have nothing in common: name, the client's offer, the server's offer."""
+        """The lists in which the two offers have nothing in common: name, the client's offer, the server's offer.
+
+        A list that was not captured whole is left out, and so is a MAC list where the agreed cipher brings its own.
+        """
         mine, theirs = self.client.offer, self.server.offer
         if mine is None or theirs is None:
             return []
-        pairs = [(name, getattr(mine, name), getattr(theirs, name)) for name in _LISTS]
-        return [(name, a, b) for name, a, b in pairs if a and b and not set(_real(a)) & set(_real(b))]
+        out = []
+        for name in _LISTS:
+            a, b = getattr(mine, name), getattr(theirs, name)
+            cipher = name.replace("mac_", "cipher_")
+            if name.startswith("mac_") and _authenticated(getattr(mine, cipher), getattr(theirs, cipher)):
+                continue
+            if a and b and not set(_real(a)) & set(_real(b)):
+                out.append((name, a, b))
+        return out
+
+
+def _authenticated(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    """Whether the cipher that these offers agree on needs no MAC (RFC 5647 and chacha20-poly1305@openssh.com)."""
+    agreed = next((name for name in mine if name in theirs), "")
+    return "gcm" in agreed or "poly1305" in agreed
 
 
 def _real(names: tuple[str, ...]) -> Iterator[str]:

@@ -1,9 +1,13 @@
 """Not a cause but the want of one: the capture shows too little of the connection."""
 
-from analyzers.handshake import BegunBefore, OneDirection
+from analyzers.handshake import BegunBefore, EndedEarly, OneDirection
 from analyzers.model import Cause, seen
 
 CAUSES = (
+    Cause(
+        "unseen.capture.ended-early", "the capture ends before an answer could be missed", "unknown",
+        requires=(seen(EndedEarly),), proof=(seen(EndedEarly),), source="the capture itself",
+    ),
     Cause(
         "unseen.capture.one-direction", "only one side's packets were captured, so nothing can be said of the other", "unknown",
         requires=(seen(OneDirection),), proof=(seen(OneDirection),), source="the capture itself",

@@ -28,7 +28,8 @@ CAUSES = (
     *(
         Cause(
             f"unreachable.target.filter.{kind}", f"a packet filter on the target host refuses with ICMP {kind}", "server-host",
-            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), source="measured with iptables, nftables, ufw, fail2ban",
+            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), excludes=(seen(IcmpRefusal, late=True),),
+            source="measured with iptables, nftables, ufw, fail2ban",
         )
         for kind in _ERRORS
     ),
@@ -55,7 +56,7 @@ CAUSES = (
     ),
     Cause(
         "mute.network.firewall.one-sided", "a device on the path reset the server only, and the client waits", "firewall",
-        requires=(seen(NeverSpoke, client_spoke=True),), source="measured: a reset sent towards the server on its banner",
+        requires=(seen(NeverSpoke),), source="measured: a reset sent towards the server on its banner",
     ),
     Cause(
         "stalled.network.firewall.rule-inserted", "a filter rule or ban was put in place during the connection", "firewall",

@@ -5,15 +5,15 @@ from analyzers.model import Cause, seen
 
 CAUSES = (
     Cause(
-        "healthy.ssh", "SSH answers", "server-host", requires=(seen(Worked, how="ssh"),), proof=(seen(Worked, how="ssh"),),
+        "healthy.ssh", "SSH answers", "unknown", requires=(seen(Worked, how="ssh"),), proof=(seen(Worked, how="ssh"),),
         source="the server's identification line",
     ),
     Cause(
-        "healthy.talked", "the service answers", "server-host", requires=(seen(Worked, how="talked"),),
+        "healthy.talked", "the service answers", "unknown", requires=(seen(Worked, how="talked"),),
         excludes=(seen(Worked, how="ssh"),), proof=(seen(Worked, how="talked"),), source="the server's own bytes",
     ),
     Cause(
-        "healthy.accepted", "the handshake completes; nothing was asked of the service", "server-host",
+        "healthy.accepted", "the handshake completes; nothing was asked of the service", "unknown",
         requires=(seen(Worked, how="accepted"),), excludes=(seen(Worked, how="ssh"), seen(Worked, how="talked")),
         source="RFC 9293 section 3.5",
     ),

@@ -35,7 +35,7 @@ CAUSES = (
     ),
     *(
         Cause(
-            f"wrong-service.target.{protocol}", f"{name} answers on this port, not SSH", "server-host",
+            f"wrong-service.target.{protocol}", f"{name} answers on this port, not SSH", "unknown",
             requires=(seen(SpokeOtherProtocol, protocol=protocol),), proof=(seen(SpokeOtherProtocol, protocol=protocol),),
             source="the server's own first bytes",
         )

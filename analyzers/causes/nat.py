@@ -20,7 +20,8 @@ CAUSES = (
     *(
         Cause(
             f"unreachable.network.nat.{kind}", f"a NAT box passes on ICMP {kind} from behind it", "nat",
-            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), source="measured: DNAT rewrites the ICMP source",
+            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), supports=(seen(IcmpRefusal, by_target=True, late=True),),
+            source="measured: DNAT rewrites the ICMP source",
         )
         for kind in sorted(set(KINDS.values()))
     ),

@@ -1,6 +1,6 @@
 """Proxies and load balancers: they accept in the target's name."""
 
-from analyzers.after import ClosedAfterWords, ClosedWithoutWord, ForeignReset, NeverSpoke
+from analyzers.after import ClosedAfterWords, ClosedWithoutWord, ForeignReset, NeverSpoke, ProxiedHandshake
 from analyzers.model import Cause, seen
 from analyzers.ssh import SshBanner, SshLastWords
 
@@ -19,10 +19,21 @@ CAUSES = (
     Cause(
         "closed.target.proxy.text", "a proxy answered in its own words and closed", "load-balancer",
         requires=(seen(ClosedAfterWords),), excludes=(seen(SshBanner), seen(SshLastWords), seen(ForeignReset)),
-        source="measured with HAProxy 2.6 in HTTP mode",
+        source="unverified",
+    ),
+    Cause(
+        "closed.target.proxy.own-header", "a proxy sends its own header first (PROXY protocol), which sshd takes for the client's line",
+        "load-balancer", requires=(seen(SshLastWords, meaning="bad-identification", client_spoke_ssh=True),),
+        supports=(seen(SshLastWords, meaning="bad-identification", client_spoke_ssh=True),),
+        source="measured with HAProxy send-proxy in front of sshd",
+    ),
+    Cause(
+        "closed.target.proxy.syn-proxy", "a SYN proxy completed the handshake, then the server behind it refused",
+        "firewall", requires=(seen(ProxiedHandshake),), supports=(seen(ProxiedHandshake),),
+        source="measured: SYNPROXY on a router before a closed port",
     ),
     Cause(
         "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "load-balancer",
-        requires=(seen(NeverSpoke),), source="measured: SYNPROXY before a host that drops; HAProxy silent-drop",
+        requires=(seen(NeverSpoke),), supports=(seen(ProxiedHandshake),), source="measured: SYNPROXY before a host that drops",
     ),
 )  # fmt: skip

@@ -43,8 +43,9 @@ CAUSES = (
     ),
     Cause(
         "closed.target.sshd.bad-identification", "the client's first line was not SSH, so sshd refused it", "client-host",
-        requires=(seen(SshLastWords, meaning="bad-identification"),), proof=(seen(SshLastWords, meaning="bad-identification"),),
-        source=_OPENSSH,
+        requires=(seen(SshLastWords, meaning="bad-identification"),),
+        proof=(seen(SshLastWords, meaning="bad-identification", client_spoke_ssh=False),),
+        excludes=(seen(SshLastWords, meaning="bad-identification", client_spoke_ssh=True),), source=_OPENSSH,
     ),
     Cause(
         "closed.target.sshd.version", "client and sshd speak different major versions of SSH", "client-host",

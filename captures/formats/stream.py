@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 ReadInto = Callable[[Any], int]
 
-WINDOW_BYTES = 2 << 20
+WINDOW_BYTES = 4 << 20
 CARRY_BYTES = 1 << 20  # the longest record that may straddle two windows
 _TAIL = 4096  # readable zeros behind the data, so that fixed-size header reads need no bounds check
 

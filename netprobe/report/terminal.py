@@ -144,14 +144,22 @@ def frame_text(ids: Sequence[int], names: Sequence[str]) -> str:
 def _alternative_lines(alternatives: Iterable[Alternative]) -> Iterator[Line]:
     standing = [a for a in alternatives if a.strength is not Strength.RULED_OUT]
     ruled_out = [a for a in alternatives if a.strength is Strength.RULED_OUT]
-    for title, group, style in (("Also possible", standing, ""), ("Ruled out", ruled_out, "dim")):
-        if group:
-            yield [(f"  {title}", "underline")]
-            for alternative in group[:_ALTERNATIVES_SHOWN]:
-                yield [("    ", ""), (alternative.cause, style or "magenta")]
-                yield from _wrapped(alternative.why, "      ", style)
-            if len(group) > _ALTERNATIVES_SHOWN:
-                yield [(f"    and {len(group) - _ALTERNATIVES_SHOWN} more (--json lists all)", "dim")]
+    if standing:
+        yield [("  Also possible", "underline")]
+        for alternative in standing[:_ALTERNATIVES_SHOWN]:
+            yield [("    ", ""), (alternative.cause, "magenta")]
+            yield from _wrapped(alternative.why, "      ", "")
+        if len(standing) > _ALTERNATIVES_SHOWN:
+            yield [(f"    and {len(standing) - _ALTERNATIVES_SHOWN} more (--json lists all)", "dim")]
+    by_reason: dict[str, list[str]] = {}
+    for alternative in ruled_out:
+        by_reason.setdefault(alternative.why, []).append(alternative.cause)
+    if by_reason:
+        yield [("  Ruled out", "underline")]
+    for why, causes in by_reason.items():
+        for cause in causes[:_ALTERNATIVES_SHOWN]:
+            yield [("    ", ""), (cause, "dim")]
+        yield from _wrapped(f"because: {why}", "      ", "dim")
 
 
 def show_services(replay: Replay, services: Sequence[Service], show: Show, failed: bool, numeric: bool) -> bool:
