@@ -5,19 +5,19 @@ rest on who spoke and on the time, never on that difference alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject, foreign_reset, proxied_handshake
 from analyzers.attempts.talk import greeting, listen
-from analyzers.model import Fact
+from analyzers.model import Fact, fact
 from analyzers.words import duration
 
 _AT_ONCE_NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ClosedWithoutWord(Fact):
     """The server's side accepted and closed without a byte. `pace`: at-once, five-seconds (libwrap's pause), or later."""
 
@@ -30,7 +30,7 @@ class ClosedWithoutWord(Fact):
         return f"accepted, then {how} from the server {duration(self.after_ns)} later, without a byte from it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ClosedAfterWords(Fact):
     """The server's side spoke and was the first to close."""
 
@@ -43,7 +43,7 @@ class ClosedAfterWords(Fact):
         return f"the server said {self.said!r} and {how} the connection {duration(self.after_ns)} after it was accepted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ForeignReset(Fact):
     """The RST that ended the connection arrived with another TTL than everything else from the server."""
 
@@ -54,7 +54,7 @@ class ForeignReset(Fact):
         return f"the RST arrived with TTL {self.ttl}, all else from the server with {self.other_ttl}: another device made it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ProxiedHandshake(Fact):
     """The SYN-ACK offered a window of 0, as a SYN proxy's does before it has asked the server."""
 
@@ -62,7 +62,7 @@ class ProxiedHandshake(Fact):
         return "the SYN-ACK offers a window of 0: a SYN proxy answered it, not the server"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SpokeOtherProtocol(Fact):
     """What answers on an SSH port, or to an SSH client, does not speak SSH."""
 
@@ -73,7 +73,7 @@ class SpokeOtherProtocol(Fact):
         return f"the server speaks {_NAMES.get(self.protocol, self.protocol)}: {self.said!r}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class NeverSpoke(Fact):
     """The server's side accepted, stayed silent, and did not close."""
 
@@ -85,7 +85,7 @@ class NeverSpoke(Fact):
         return f"accepted, then not a byte from the server for {duration(self.waited_ns)}, {asked}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Stalled(Fact):
     """One side keeps repeating data that is never acknowledged."""
 
@@ -101,7 +101,7 @@ class Stalled(Fact):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Worked(Fact):
     """Attempts that went well. `how`: ssh, talked (both or the server spoke), or accepted (the handshake only)."""
 

@@ -1,14 +1,13 @@
 """How far did the handshake get, where it neither failed at once nor came to talk? And: was there anything to see?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact
+from analyzers.model import Fact, fact
 from analyzers.words import duration, times
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class HalfOpen(Fact):
     """The target's address sent SYN-ACKs, but no fitting ACK of the client is in the capture."""
 
@@ -22,7 +21,7 @@ class HalfOpen(Fact):
         return f"{times(self.synacks, 'SYN-ACK')}, then {tail}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AbortedByClient(Fact):
     """The client's address reset its own SYN before anything came back."""
 
@@ -32,7 +31,7 @@ class AbortedByClient(Fact):
         return f"a RST from the client's address {duration(self.after_ns)} after its own SYN, before any answer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class OneDirection(Fact):
     """Only one side's packets are in the capture: what the other side did cannot be told."""
 
@@ -42,7 +41,7 @@ class OneDirection(Fact):
         return f"only the {self.side}'s packets are in the capture"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class BegunBefore(Fact):
     """Packets of a connection whose SYN is not in the capture."""
 
@@ -50,7 +49,7 @@ class BegunBefore(Fact):
         return "the capture holds no SYN of this connection: it began before, or elsewhere"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class EndedEarly(Fact):
     """The capture ends so soon behind the only SYN that an answer may just not have come yet."""
 

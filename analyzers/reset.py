@@ -5,10 +5,9 @@ with which it arrived, against that of other answers of the same address (nmap's
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact
+from analyzers.model import Fact, fact
 from analyzers.words import duration
 
 INITIAL_TTLS = (32, 64, 128, 255)
@@ -19,7 +18,7 @@ def initial_ttl(ttl: int) -> int:
     return next(initial for initial in INITIAL_TTLS if ttl <= initial)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SynReset(Fact):
     """SYNs were answered by RSTs that bear the target's address. `acks_syn` is False for a RST that no stack accepts."""
 
@@ -36,7 +35,7 @@ class SynReset(Fact):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ResetDistance(Fact):
     """The RST came from nearer, from as far as, or from farther than another answer of the same address; `other-stack`
     when the two cannot have started with the same TTL."""

@@ -4,16 +4,15 @@ Silence is a fact only where it was watched: the listening time is what the capt
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact
+from analyzers.model import Fact, fact
 from analyzers.words import duration, times
 
 _ENOUGH_NS = 3_200_000_000  # a dead neighbour is reported by its router about 3.1 s after the first SYN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Unanswered(Fact):
     """Nothing came back. `watched` is False when the capture ends too early, or says that it lost frames."""
 
@@ -27,7 +26,7 @@ class Unanswered(Fact):
         return f"{times(self.tries, 'SYN')} without any answer, watched for {duration(self.listened_ns)} from the first{lost}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SynChecksumWrong(Fact):
     """The SYN's TCP checksum is wrong on the wire: a receiver drops it, unless the sender's card corrects it later."""
 
@@ -35,7 +34,7 @@ class SynChecksumWrong(Fact):
         return "the SYN's TCP checksum is wrong: damaged or crafted, or captured before the network card filled it in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AnswersElsewhere(Fact):
     """The same address answered on other ports: something is alive there."""
 

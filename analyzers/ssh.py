@@ -1,15 +1,14 @@
 """How far did SSH get, and why did it stop?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.talk import listen
-from analyzers.model import Fact
+from analyzers.model import Fact, fact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SshBanner(Fact):
     """The server identified itself as SSH."""
 
@@ -20,7 +19,7 @@ class SshBanner(Fact):
         return f"the server said {self.server_banner}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class NoCommonAlgorithm(Fact):
     """Both key exchange offers were captured whole and have no algorithm in common in at least one list."""
 
@@ -35,7 +34,7 @@ class NoCommonAlgorithm(Fact):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SshLastWords(Fact):
     """Plain text that the server sent instead of going on with SSH, before it closed. `meaning` is a known text's name."""
 
@@ -47,7 +46,7 @@ class SshLastWords(Fact):
         return f"the server said {self.said!r} and closed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SshDisconnected(Fact):
     """A disconnect message in clear."""
 

@@ -6,12 +6,11 @@ decrement when a forwarding filter rejects, before it when a route or the receiv
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact
+from analyzers.model import Fact, fact
 from analyzers.words import duration
 
 # IANA's names of the codes, shortened; v6 code words differ where the meaning does.
@@ -35,7 +34,7 @@ _LATE_NS = 2_500_000_000  # neighbour resolution gives up after about 3 s; a fil
 _TOGETHER_NS = 50_000_000  # and then all SYNs that waited for it fail together
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class IcmpRefusal(Fact):
     """ICMP errors refused the SYN. `hop_min` to `hop_max`: where the sender stands, counted from the point of capture."""
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from captures.formats.window import Ints, Window
 from captures.packet import Packet, decode
 from captures.wire.link import ETHERTYPES
 from captures.wire.tunnel import UDP_TUNNELS
 
-Array = npt.NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _IPV4 = np.dtype(
     [("version", "u1"), ("tos", "u1"), ("length", ">u2"), ("id", ">u2"), ("fragment", ">u2"), ("ttl", "u1"),
@@ -41,7 +40,7 @@ _VLAN_TYPES = [value for value, step in ETHERTYPES.items() if step == "vlan"]
 _OTHER_TYPES = [value for value, step in ETHERTYPES.items() if step not in ("ip", "vlan")]
 
 
-def _lookup(values: list[int], size: int) -> npt.NDArray[np.bool_]:
+def _lookup(values: list[int], size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     table = np.zeros(size, np.bool_)
     table[values] = True
     return table

@@ -3,9 +3,8 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Growing:
@@ -64,4 +63,11 @@ def mix(value: Array) -> Array:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     out: Array = value ^ (value >> np.uint64(31))
+    return out
+
+
+def distinct(values: Array) -> Array:
+    """The different values, sorted. (np.unique without further results imports numpy.ma, which costs more than it does.)"""
+    values = np.sort(values)
+    out: Array = values[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else values
     return out

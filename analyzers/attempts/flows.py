@@ -7,7 +7,7 @@ number is a retransmission. Whole arrays settle the common cases; only flows who
 
 import numpy as np
 
-from analyzers.attempts.columns import Array, Growing, mix
+from analyzers.attempts.columns import Array, Growing, distinct, mix
 from captures.packet import ACK, SYN
 from captures.table import PacketTable
 
@@ -160,14 +160,43 @@ class Flows:
             # A flow that is new here and whose rows begin with a SYN is the common case, settled without a loop.
             chosen = np.flatnonzero(state["first_number"][who] == table.number[syn])
             state["isn"][who[chosen], end[chosen]] = table.seq[syn[chosen]]
-            known = state["isn"][who, end] == table.seq[syn]
-            for flow in np.unique(who[~known]):
+            unknown = np.flatnonzero(state["isn"][who, end] != table.seq[syn])
+            if len(unknown):
+                unknown = unknown[~self._reopen(table, side, attempt, key, syn[unknown])]
+            for flow in distinct(who[unknown]):
                 self._walk(table, side, attempt, int(flow), key)
         if len(synack):
             who, end = attempt[synack][::-1], side[synack][::-1]
             empty = state["isn"][who, end] < 0
             state["isn"][who[empty], end[empty]] = table.seq[synack][::-1][empty]
             state["hinted_isn"][who, 1 - end] = (table.ack[synack][::-1] - np.uint32(1)).astype(np.int64)
+
+    def _reopen(self, table: PacketTable, side: Array, attempt: Array, key: Array, syn: Array) -> Array:
+        """Flows used again, whose rows in this batch all follow one new SYN: new attempts. Returns which SYNs that settled."""
+        state = self.state
+        flow, end = attempt[syn], side[syn]
+        order = np.argsort(flow, kind="stable")
+        heads = order[np.concatenate([[True], flow[order][1:] != flow[order][:-1]])]
+        who, first, ends, seq = flow[heads], syn[heads], end[heads], table.seq[syn[heads]]
+        number = np.zeros(state.size, np.int64)
+        number[who] = np.arange(1, len(who) + 1)
+        mine = np.flatnonzero(number[attempt])
+        of = number[attempt[mine]] - 1
+        sound = state["isn"][who, ends] >= 0  # the side is known by another number, so this is no late first SYN
+        opening = ((table.flags[mine] & (SYN | ACK)) == SYN) & ~table.icmp[mine]
+        sound[of[(mine < first[of]) | (opening & ((table.seq[mine] != seq[of]) | (side[mine] != ends[of])))]] = False
+        settled: Array = sound[number[flow] - 1]
+        if sound.any():
+            low, high = state["ends"][who[sound]].T
+            start = self._open(table, first[sound], ends[sound], low, high)
+            new = np.full(len(who), -1, np.int64)
+            new[sound] = np.arange(start, start + int(sound.sum()))
+            moved = np.flatnonzero(sound[of])
+            attempt[mine[moved]] = new[of[moved]]
+            state["isn"][new[sound], ends[sound]] = seq[sound]
+            for one, fresh in zip(key[first[sound]].tolist(), new[sound].tolist(), strict=True):
+                self._slots.change(one, fresh)
+        return settled
 
     def _walk(self, table: PacketTable, side: Array, attempt: Array, flow: int, key: Array) -> None:
         """One flow's rows of this batch in order, where a SYN does not simply repeat the number that is known."""

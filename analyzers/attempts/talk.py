@@ -6,7 +6,6 @@ Read from the two reassembled streams: identification lines (RFC 4253 section 4.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import md5
 
 from analyzers.attempts.attempt import Attempt
 
@@ -34,6 +33,8 @@ class Offer:
 
     def hassh(self, from_client: bool) -> str:
         """The HASSH (client) or HASSHServer fingerprint: which implementation and configuration made this offer."""
+        from hashlib import md5  # loads OpenSSL, for a fingerprint that few reports ask for
+
         direction = "to_server" if from_client else "to_client"
         lists = (self.kex, *(getattr(self, f"{kind}_{direction}") for kind in ("cipher", "mac", "compression")))
         return md5(";".join(",".join(names) for names in lists).encode(), usedforsecurity=False).hexdigest()

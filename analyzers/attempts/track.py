@@ -12,6 +12,7 @@ from analyzers.attempts.columns import Array, Growing, Pieces
 from analyzers.attempts.flows import Flows
 from analyzers.attempts.holes import Holes
 from analyzers.attempts.payload import payload_marks
+from analyzers.attempts.settled import count_settled
 from captures.packet import FIN, RST, SYN
 from captures.table import PacketTable, joined
 
@@ -43,7 +44,8 @@ class Tracker:
             started=(np.bool_, side, False), isn=(np.int64, side, -1), hinted_isn=(np.int64, side, -1),
             top=(np.int64, side, 0), top_seq=(np.uint32, side, 0),
             bytes=(np.int64, side, 0), packets=(np.int64, side, 0), kept=(np.int32, one, 0),
-            counted=(np.int32, (4,), 0), repeats=(np.int32, side, 0), since=(np.int32, side, 1 << 30),
+            full=(np.bool_, (4,), False), unsettled=(np.bool_, one, False), new_top=(np.int64, side, 0),
+            tile_sum=(np.uint64, side, 0), counted=(np.int32, (4,), 0), repeats=(np.int32, side, 0), since=(np.int32, side, 1 << 30),
             first_number=(np.int64, one, 0), first_ts=(np.int64, one, 0), last_ts=(np.int64, one, 0),
         )  # fmt: skip
         self.rows = Pieces(
@@ -91,7 +93,11 @@ class Tracker:
         marks = self._marks[0] if len(self._marks) == 1 else np.concatenate(self._marks)
         self._waiting, self._marks = [], []
         attempt, side = self._flows.attempts(table)
-        self._follow(table, attempt, side, marks, buffer)
+        rows = count_settled(self.state, table, attempt, side)
+        if rows is None:
+            self._follow(table, attempt, side, marks, buffer)
+        elif len(rows):
+            self._follow(table.take(rows), attempt[rows], side[rows], marks[rows], buffer)
 
     def _grouped(self, attempt: Array) -> Array:
         """Row indices sorted by attempt, in capture order within each: a radix sort of 16-bit local numbers."""
@@ -244,11 +250,21 @@ class Tracker:
                 again[flat[row]] += 1
         tails = heads + sizes - 1
         totals = running[tails] - before[heads]
+        who = attempt[heads]
         for name in range(4):
-            state["counted"][attempt[heads], name] += (totals >> np.uint64(16 * name) & np.uint64(0xFFFF)).astype(
-                np.int32
-            )
+            state["counted"][who, name] += (totals >> np.uint64(16 * name) & np.uint64(0xFFFF)).astype(np.int32)
+        self._fill_quota(who)
         return np.flatnonzero(keep)
+
+    def _fill_quota(self, who: Array) -> None:
+        """Note which kinds of plain rows these attempts keep no more of: beyond their quota, well behind a special row."""
+        state = self.state
+        counted, quiet = state["counted"][who], state["since"][who] >= KEEP_AFTER_SPECIAL
+        beyond = (counted[:, 2:] >= KEEP_PAYLOADS_AT_START) | (
+            (counted[:, 2:] >= KEEP_PAYLOADS) & (state["top"][who] > START_BYTES)
+        )
+        beyond &= quiet & state["started"][who]
+        state["full"][who] = np.concatenate([(counted[:, :2] >= KEEP_ACKS) & quiet, beyond], axis=1)
 
     def _just_behind(
         self, attempt: Array, side: Array, heads: Array, sizes: Array, special: Array, before: Array, base: Array

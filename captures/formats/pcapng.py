@@ -8,9 +8,9 @@ import ipaddress
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from captures.formats.stream import CARRY_BYTES, ByteStream
 from captures.formats.window import MAX_FRAME, Interface, Ints, Reader, Window
@@ -269,7 +269,7 @@ def _high16(word: Ints, endian: str) -> Ints:
     return word & 0xFFFF if endian == "<" else word >> 16
 
 
-def nanoseconds(ticks: npt.NDArray[np.uint64], interface: Interface) -> Ints:
+def nanoseconds(ticks: np.ndarray[Any, np.dtype[np.uint64]], interface: Interface) -> Ints:
     """Block timestamps in nanoseconds since the epoch, exact wherever the clock's unit allows it."""
     units = np.uint64(min(interface.units_per_second, 1 << 63))
     billion = np.uint64(1_000_000_000)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 ReadInto = Callable[[Any], int]
 
@@ -24,7 +23,7 @@ class ByteStream:
     def __init__(self, read_into: ReadInto, window_bytes: int = WINDOW_BYTES) -> None:
         self._read_into = read_into
         self._map = mmap.mmap(-1, CARRY_BYTES + window_bytes + _TAIL)
-        self.buffer: npt.NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
+        self.buffer: np.ndarray[Any, np.dtype[np.uint8]] = np.frombuffer(self._map, np.uint8)
         self.view = memoryview(self._map)
         self.lo = self.hi = CARRY_BYTES
         self.base = -CARRY_BYTES

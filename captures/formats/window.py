@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from captures.formats.stream import ByteStream
 
-Ints = npt.NDArray[np.int64]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
 MAX_FRAME = 262_144  # Wireshark's limit; a record that claims more is damage, not data
 
 
@@ -32,7 +32,7 @@ class Window:
     number as Wireshark counts, `ts_ns` nanoseconds since the epoch, `interface` an index into `Reader.interfaces`.
     """
 
-    buffer: npt.NDArray[np.uint8]
+    buffer: np.ndarray[Any, np.dtype[np.uint8]]
     number: Ints
     ts_ns: Ints
     start: Ints

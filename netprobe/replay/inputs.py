@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
+from analyzers.attempts.columns import Array
 from captures.formats import NotACapture, Reader, open_capture
 from netprobe.replay.interrupt import Interrupt
 
@@ -41,13 +41,18 @@ class Shelf:
         self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - lives as long as the shelf
         self._end = 0
 
-    def __call__(self, buffer: npt.NDArray[Any], start: npt.NDArray[Any], caplen: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(
+        self,
+        buffer: Array,
+        start: Array,
+        caplen: Array,
+    ) -> Array:
         """Put frames away; returns each one's position."""
         view = buffer.data
         self._file.seek(self._end)
         self._file.write(b"".join([view[a : a + n] for a, n in zip(start.tolist(), caplen.tolist(), strict=True)]))
         ends = np.cumsum(caplen, dtype=np.int64) + self._end
-        at: npt.NDArray[Any] = ends - caplen
+        at: Array = ends - caplen
         if len(ends):
             self._end = int(ends[-1])
         return at

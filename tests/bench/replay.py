@@ -30,6 +30,15 @@ OUTCOMES = {
     "icmp-unreachable": "icmp-unreachable", "icmp-ttl": "icmp-ttl-exceeded", "silent": "silent",
 }  # fmt: skip
 
+COUNT = """
+import json, sys
+from collections import Counter
+from netprobe.cli.filters import Filters
+from netprobe.replay.run import replay
+with replay([sys.argv[1]]) as done:
+    print(json.dumps(Counter(done.ledger.ending(i).outcome for i in Filters().choose(done.ledger).tolist())))
+"""
+
 
 def cpu(command: list[str]) -> tuple[float, float]:
     """CPU seconds (user and system, children included) and peak MiB of one run."""
@@ -48,14 +57,8 @@ def check(path: Path, truth: dict[str, dict[str, int]]) -> bool:
     wanted: dict[str, int] = {}
     for name, count in truth["classes"].items():
         wanted[OUTCOMES[name]] = wanted.get(OUTCOMES[name], 0) + count
-    from netprobe.cli.filters import Filters
-    from netprobe.replay.run import replay
-
-    found: dict[str, int] = {}
-    with replay([str(path)]) as done:
-        for index in Filters().choose(done.ledger).tolist():
-            outcome = done.ledger.ending(index).outcome
-            found[outcome] = found.get(outcome, 0) + 1
+    # In a process of its own: a child's peak memory starts from what its parent holds.
+    found = json.loads(subprocess.run([sys.executable, "-c", COUNT, str(path)], check=True, capture_output=True).stdout)
     wanted = {word: count for word, count in wanted.items() if count}
     if found != wanted:
         print(f"  counts differ: {found} instead of {wanted}")
