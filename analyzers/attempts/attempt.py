@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from analyzers.attempts.columns import UNKNOWN
 from analyzers.attempts.ending import Ending
 from analyzers.attempts.ledger import Ledger
-from analyzers.attempts.track import UNKNOWN
 from captures.packet import ACK, RST, SYN, Address, Packet, Tcp, decode
 
 Recall = Callable[[int, int, int], bytes]

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+UNKNOWN = -(1 << 31)
+"""A position in a side's sequence space that cannot be told."""
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 

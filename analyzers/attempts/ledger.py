@@ -5,9 +5,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
 
-from analyzers.attempts.columns import Array, mix
+from analyzers.attempts.columns import UNKNOWN, Array, mix
 from analyzers.attempts.ending import Ending, Step, client_side_of, tell
-from analyzers.attempts.track import UNKNOWN, Tracker
+from analyzers.attempts.track import Tracker
 from captures.packet import RST, SYN, Address
 
 _MAX_AHEAD = 65_535
@@ -104,18 +104,15 @@ def _alike(rows: dict[str, Array], attempt: Array, family: Array, count: int) ->
         plain = (part["flags"] & (SYN | RST)) == 0
         window[plain] = window[plain] > 0
         looks = part["ttl"].astype(np.uint64) | part["tos"].astype(np.uint64) << np.uint64(8) | window << np.uint64(16)
-        looks |= part["quoted_ttl"].astype(np.uint64) << np.uint64(32) | (part["ip_id"] > 0).astype(
-            np.uint64
-        ) << np.uint64(40)
-        errors = np.flatnonzero(part["icmp"])
-        looks[errors] += mix(mix(part["sender_hi"][errors]) + part["sender_lo"][errors])
+        looks |= part["quoted_ttl"].astype(np.uint64) << np.uint64(32)
+        looks |= part["numbered"].astype(np.uint64) << np.uint64(40)
         np.add.at(kind, who, mix(told + mix(looks) + part["mark"]))
     return story + family, kind + family
 
 
 _READ = (
     "side", "flags", "icmp", "icmp_type", "icmp_code", "length", "position", "ack_position", "delta", "ack_delta",
-    "ordinal", "window", "ttl", "tos", "quoted_ttl", "ip_id", "sender_hi", "sender_lo", "mark",
+    "ordinal", "window", "ttl", "tos", "quoted_ttl", "numbered", "mark",
 )  # fmt: skip
 
 

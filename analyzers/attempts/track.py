@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from analyzers.attempts.columns import Array, Growing, Pieces
+from analyzers.attempts.columns import UNKNOWN, Array, Growing, Pieces, mix
 from analyzers.attempts.flows import Flows
 from analyzers.attempts.holes import Holes
 from analyzers.attempts.payload import payload_marks
@@ -16,7 +16,7 @@ from analyzers.attempts.settled import count_settled
 from captures.packet import FIN, RST, SYN
 from captures.table import PacketTable, joined
 
-UNKNOWN = -(1 << 40)  # a position in a side's sequence space that cannot be told
+_FARTHEST = (1 << 31) - 1  # kept positions that lie farther are kept as this
 _FAR = 1 << 42
 _BATCH = 16_384  # rows worked on at once: large enough for numpy, small enough for the cache
 _MOST = 60_000  # and never more than 16 bits can count
@@ -49,8 +49,8 @@ class Tracker:
             first_number=(np.int64, one, 0), first_ts=(np.int64, one, 0), last_ts=(np.int64, one, 0),
         )  # fmt: skip
         self.rows = Pieces(
-            attempt=np.int32, ordinal=np.int32, side=np.uint8, position=np.int64, delta=np.int64, ack_position=np.int64,
-            ack_delta=np.int64, mark=np.uint64, **_COPIED,
+            attempt=np.int32, ordinal=np.int32, side=np.uint8, position=np.int32, delta=np.int32, ack_position=np.int32,
+            ack_delta=np.int32, mark=np.uint64, numbered=np.bool_, **_COPIED,
         )  # fmt: skip
         self._flows = Flows(self.state)
         self._holes = Holes()
@@ -154,9 +154,15 @@ class Tracker:
         take = {name: getattr(table, name)[chosen] for name in _COPIED}
         if self._shelf is not None and buffer is not None:
             take["at"] = self._shelf(buffer, table.start[chosen], table.caplen[chosen])
+        mark = marks[chosen]
+        errors = np.flatnonzero(take["icmp"])
+        if len(errors):  # an ICMP error looks like its sender
+            rows = chosen[errors]
+            mark[errors] = mix(mix(table.sender_hi[rows]) + table.sender_lo[rows])
         self.rows.add(
-            attempt=of, ordinal=ordinal, side=side[kept], position=position[kept], delta=delta[kept],
-            ack_position=ack_position[kept], ack_delta=ack_delta[kept], mark=marks[chosen], **take,
+            attempt=of, ordinal=ordinal, side=side[kept], position=_near(position[kept]), delta=_near(delta[kept]),
+            ack_position=_near(ack_position[kept]), ack_delta=_near(ack_delta[kept]), mark=mark,
+            numbered=table.ip_id[chosen] > 0, **take,
         )  # fmt: skip
 
     def _ordinals(self, of: Array) -> Array:
@@ -290,10 +296,15 @@ class Tracker:
 
 _COPIED = {
     "number": np.int64, "ts_ns": np.int64, "at": np.int64, "caplen": np.int32, "origlen": np.int32, "link": np.int16,
-    "flags": np.uint8, "window": np.uint16, "length": np.uint32, "ttl": np.uint8, "tos": np.uint8, "ip_id": np.uint32,
-    "icmp": np.bool_, "icmp_type": np.uint8, "icmp_code": np.uint8, "quoted_ttl": np.uint8,
-    "sender_hi": np.uint64, "sender_lo": np.uint64,
+    "flags": np.uint8, "window": np.uint16, "length": np.uint32, "ttl": np.uint8, "tos": np.uint8, "icmp": np.bool_,
+    "icmp_type": np.uint8, "icmp_code": np.uint8, "quoted_ttl": np.uint8,
 }  # fmt: skip
+
+
+def _near(value: Array) -> Array:
+    """A position as it is kept: in 32 bits."""
+    out: Array = np.clip(value, UNKNOWN, _FARTHEST).astype(np.int32)
+    return out
 
 
 def _running_top(ends: Array, carried: Array, opens: Array, lift: Array) -> Array:

@@ -135,7 +135,8 @@ CARRIERS: tuple[Carrier, ...] = (
     _row("two VLAN tags", 1, "eth vlan vlan",
          lambda p: _ether() / Dot1AD(vlan=4095) / Dot1Q(vlan=0) / p, vlans=(4095, 0)),
     _row("six VLAN tags of every type", 1, "eth vlan vlan vlan vlan vlan vlan",
-         lambda p: _ether(type=0x9100) / Dot1Q(vlan=1, type=0x9200) / Dot1Q(vlan=2, type=0x88A8) / Dot1Q(vlan=3) / Dot1Q(vlan=4) / Dot1Q(vlan=5) / Dot1Q(vlan=6) / p, vlans=(1, 2, 3, 4, 5, 6)),
+         lambda p: _ether(type=0x9100) / Dot1Q(vlan=1, type=0x9200) / Dot1Q(vlan=2, type=0x88A8) / Dot1Q(vlan=3)
+         / Dot1Q(vlan=4) / Dot1Q(vlan=5) / Dot1Q(vlan=6) / p, vlans=(1, 2, 3, 4, 5, 6)),
     _row("LLC with SNAP", 1, "eth llc", lambda p: Dot3(src=MAC, dst=MAC) / _snap(p)),
     _row("LLC with SNAP behind a VLAN tag", 1, "eth vlan llc",
          lambda p: _ether() / Dot1Q(vlan=9, type=len(_snap(p))) / _snap(p), vlans=(9,)),
@@ -241,7 +242,8 @@ CARRIERS: tuple[Carrier, ...] = (
     _row("GTP-U with a sequence number", 1, "eth ip udp gtp-u",
          lambda p: _over_udp(2152) / GTP_U_Header(teid=1, gtp_type=255, S=1, seq=7) / p),
     _row("GTP-U with an extension header", 1, "eth ip udp gtp-u",
-         lambda p: _over_udp(2152) / GTP_U_Header(teid=1, gtp_type=255, E=1, next_ex=0x85) / GTPPDUSessionContainer(type=0, QFI=3, NextExtHdr=0) / p),
+         lambda p: _over_udp(2152) / GTP_U_Header(teid=1, gtp_type=255, E=1, next_ex=0x85)
+         / GTPPDUSessionContainer(type=0, QFI=3, NextExtHdr=0) / p),
 )  # fmt: skip
 
 
