@@ -13,6 +13,7 @@ from analyzers.attempts.subject import Subject, foreign_reset, proxied_handshake
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration
+from captures.packet import RST
 
 _AT_ONCE_NS = 1_000_000_000
 
@@ -166,7 +167,7 @@ def _closed(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
         return
     begun = attempt.accepted or attempt.segments[0]
     after = max(0, closing.ts_ns - begun.ts_ns)
-    by_rst = bool(closing.tcp.flags & 4)
+    by_rst = closing.has(RST)
     if not closing.client and not attempt.server_bytes:
         pace = "at-once" if after < _AT_ONCE_NS else "five-seconds" if 4.9e9 <= after <= 5.3e9 else "later"
         frames = subject.frames(group, attempt.ending.synack_rows[0] if attempt.ending.synack_rows else 0, row)
@@ -176,23 +177,23 @@ def _closed(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
         said = _line(attempt.stream(client=False))
         yield ClosedAfterWords(frames=frames, count=len(group), after_ns=after, by_rst=by_rst, said=said)
     if foreign_reset(attempt):
-        other = next(s for s in attempt.segments if not s.client and s.packet.tcp and not s.tcp.flags & 4)
+        other = next(s for s in attempt.segments if not s.client and not s.icmp and not s.has(RST))
         yield ForeignReset(
             frames=(other.number, closing.number), count=len(group), ttl=closing.ttl, other_ttl=other.ttl
         )
 
 
 def _stalled(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
-    last = [s for s in attempt.segments if s.packet.tcp][-1]
+    last = [s for s in attempt.segments if not s.icmp][-1]
     through = [
-        s.tcp.length for s in attempt.segments
-        if s.client == last.client and s.tcp.length and (s.position or 0) < (last.position or 0)
+        s.length for s in attempt.segments
+        if s.client == last.client and s.length and (s.position or 0) < (last.position or 0)
     ]  # fmt: skip
     repeats = tuple(
-        s.number for s in attempt.segments if s.client == last.client and s.position == last.position and s.tcp.length
+        s.number for s in attempt.segments if s.client == last.client and s.position == last.position and s.length
     )
     yield Stalled(
-        frames=repeats[:6], count=len(group), by_client=last.client, size=last.tcp.length,
+        frames=repeats[:6], count=len(group), by_client=last.client, size=last.length,
         acknowledged_size=max(through, default=0),
     )  # fmt: skip
 
@@ -213,7 +214,7 @@ def _worked(subject: Subject, attempt: Attempt, group: Group) -> Worked:
 
 
 def _first_words(subject: Subject, attempt: Attempt, group: Group) -> tuple[int, ...]:
-    rows = [i for i, s in enumerate(attempt.segments) if not s.client and s.tcp.payload][:1]
+    rows = [i for i, s in enumerate(attempt.segments) if not s.client and s.length][:1]
     return subject.frames(group, *rows, most=2)
 
 

@@ -8,7 +8,7 @@ from analyzers.attempts.attempt import Recall, materialise
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Service
 from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Answer, Subject, Watch, symptom_of
-from analyzers.causes import CAUSES, PREFIXES
+from analyzers.causes import PREFIXES, find
 from analyzers.conclude import Weighed, answer, weigh
 from analyzers.model import Alternative, Evidence, Fact, Place, Strength, Verdict
 from analyzers.unreachable import IcmpRefusal
@@ -16,6 +16,9 @@ from analyzers.unreachable import IcmpRefusal
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, unreachable.facts, silence.facts, handshake.facts, after.facts, ssh.facts,
 )  # fmt: skip
+
+
+_CAUSES_OF = {symptom: find(symptom) for symptom in SYMPTOMS}
 
 
 def diagnose(
@@ -48,8 +51,7 @@ def _worst(symptoms: Sequence[str], sizes: Sequence[int]) -> str:
 
 
 def _verdict(subject: Subject, facts: list[Fact]) -> Verdict:
-    weighed = [w for w in weigh(facts, CAUSES) if w.cause.id.split(".")[0] == subject.symptom]
-    found = answer(weighed)
+    found = answer(weigh(facts, _CAUSES_OF[subject.symptom]))
     cause = found.id or subject.symptom
     title = found.winners[0].cause.title if len(found.winners) == 1 else PREFIXES[cause]
     outcomes: Counter[str] = Counter()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
+from captures.packet import RST, SYN
 
 
 @fact
@@ -64,7 +65,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
     for attempt, group in subject.failing:
         ending = attempt.ending
         if subject.symptom == "half-open":
-            tried = any(s.client and s.packet.tcp and not s.tcp.flags & 6 for s in attempt.segments)
+            tried = any(s.client and not s.icmp and not s.flags & (SYN | RST) for s in attempt.segments)
             yield HalfOpen(
                 frames=subject.frames(group, ending.syn_rows[0], *ending.synack_rows[:1]), count=len(group),
                 synacks=len(ending.synack_rows), client_tried=tried,
@@ -79,7 +80,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 watched = max(0, subject.watches[attempt.trace].last_ns - attempt.syns[0].ts_ns)
                 yield EndedEarly(frames=subject.frames(group, ending.syn_rows[0]), count=len(group), watched_ns=watched)
                 continue
-            both = {s.client for s in attempt.segments if s.packet.tcp}
+            both = {s.client for s in attempt.segments if not s.icmp}
             if len(both) == 1 and (ending.syn_rows or ending.synack_rows):
                 side = "client" if True in both else "server"
                 yield OneDirection(frames=subject.frames(group, 0), count=len(group), side=side)

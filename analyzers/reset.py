@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 from analyzers.words import duration
+from captures.packet import ACK
 
 INITIAL_TTLS = (32, 64, 128, 255)
 
@@ -72,7 +73,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
         ttls.add(reset.ttl)
         yield SynReset(
             frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), ttl=reset.ttl,
-            after_ns=max(0, reset.ts_ns - syn.ts_ns), acks_syn=bool(reset.tcp.flags & 16) and (reset.ack_position or 0) >= 1,
+            after_ns=max(0, reset.ts_ns - syn.ts_ns), acks_syn=reset.has(ACK) and (reset.ack_position or 0) >= 1,
         )  # fmt: skip
     if len(ttls) == 1:
         yield from _distances(subject, ttls.pop())

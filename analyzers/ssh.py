@@ -108,4 +108,4 @@ def _of(attempt: Attempt, count: int) -> Iterator[Fact]:
 
 def _speaking(attempt: Attempt, client: bool) -> tuple[int, ...]:
     """Frames in which that side sent payload."""
-    return tuple(s.number for s in attempt.segments if s.client == client and s.tcp.payload)
+    return tuple(s.number for s in attempt.segments if s.client == client and s.length)

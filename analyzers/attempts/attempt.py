@@ -20,31 +20,43 @@ def frame_of(frame_id: int) -> tuple[int, int]:
     return frame_id >> FILE_SHIFT, frame_id & ((1 << FILE_SHIFT) - 1)
 
 
-@dataclass(frozen=True, slots=True)
 class Segment:
-    """One kept frame of an attempt. `client` is its sender, of an ICMP error the sender of the quoted packet;
-    `position` counts from that side's initial sequence number and `ahead` from the end seen before, None if unknown.
+    """One kept frame of an attempt. `client` is its sender, of an ICMP error the sender of the quoted packet; `position`
+    counts from that side's initial sequence number and `ahead` from the end seen before, None if unknown; `length` is the
+    payload on the wire. What the columns hold is at hand; `packet` is decoded when it is first asked for.
     """
 
-    number: int
-    ts_ns: int
-    client: bool
-    packet: Packet
-    position: int | None
-    ahead: int | None
-    ack_position: int | None = None
+    __slots__ = (
+        "_packet", "_recall", "_where", "ack_position", "ahead", "client", "flags", "icmp", "length", "number", "position",
+        "ts_ns", "ttl", "window",
+    )  # fmt: skip
+
+    def __init__(
+        self, recall: Recall, number: int, ts_ns: int, client: bool, icmp: bool, flags: int, ttl: int, window: int,
+        length: int, position: int | None, ahead: int | None, ack_position: int | None, where: tuple[int, ...],
+    ) -> None:  # fmt: skip
+        self.number, self.ts_ns, self.client = number, ts_ns, client
+        self.icmp, self.flags, self.ttl, self.window, self.length = icmp, flags, ttl, window, length
+        self.position, self.ahead, self.ack_position = position, ahead, ack_position
+        self._recall, self._where = recall, where
+        self._packet: Packet | None = None
+
+    @property
+    def packet(self) -> Packet:
+        """The frame, decoded."""
+        if self._packet is None:
+            at, caplen, link, origlen = self._where
+            self._packet = decode(self._recall(self.number >> FILE_SHIFT, at, caplen), link, origlen)
+        return self._packet
 
     @property
     def tcp(self) -> Tcp:
-        """The TCP header; an empty one for an ICMP error."""
+        """The TCP header and payload; an empty one for an ICMP error."""
         return self.packet.tcp or _NO_TCP
 
-    @property
-    def ttl(self) -> int:
-        return self.packet.ip.ttl if self.packet.ip else 0
-
     def has(self, flags: int) -> bool:
-        return self.packet.tcp is not None and self.packet.tcp.flags & flags == flags
+        """Whether this is a TCP segment with all these flags."""
+        return not self.icmp and self.flags & flags == flags
 
 
 _NO_TCP = Tcp(0, 0, 0, complete=False)
@@ -103,7 +115,7 @@ class Attempt:
         pieces = sorted(
             (s.position + (1 if s.has(SYN) else 0), s.number, s.tcp.payload)
             for s in self.segments
-            if s.client == client and s.tcp.payload and s.position is not None and not s.has(RST)
+            if s.client == client and s.length and s.position is not None and not s.has(RST)
         )
         if not pieces:
             return b""
@@ -122,12 +134,14 @@ def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
     """The attempt with its kept frames decoded from their bytes."""
     ending, columns = ledger.ending(index), ledger.columns
     client = ending.client_side
-    names = ("number", "ts_ns", "side", "at", "caplen", "origlen", "link", "position", "delta", "ack_position")
+    names = (
+        "number", "ts_ns", "side", "icmp", "flags", "ttl", "window", "length", "position", "delta", "ack_position",
+        "at", "caplen", "link", "origlen",
+    )  # fmt: skip
     segments = tuple(
-        Segment(number, ts_ns, side == client, decode(recall(number >> FILE_SHIFT, at, caplen), link, origlen),
-                None if position == UNKNOWN else position, None if delta == UNKNOWN else delta,
-                None if ack == UNKNOWN else ack)
-        for number, ts_ns, side, at, caplen, origlen, link, position, delta, ack in zip(
+        Segment(recall, number, ts_ns, side == client, icmp, flags, ttl, window, length, _known(position), _known(delta),
+                _known(ack), tuple(where))
+        for number, ts_ns, side, icmp, flags, ttl, window, length, position, delta, ack, *where in zip(
             *(ledger.of(name, index).tolist() for name in names), strict=True)
     )  # fmt: skip
     return Attempt(
@@ -139,3 +153,7 @@ def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
         client_packets=int(columns["packets"][index, client]), server_packets=int(columns["packets"][index, 1 - client]),
         first_ns=int(columns["first_ts"][index]), last_ns=int(columns["last_ts"][index]),
     )  # fmt: skip
+
+
+def _known(value: int) -> int | None:
+    return None if value == UNKNOWN else value

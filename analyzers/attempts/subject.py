@@ -122,7 +122,7 @@ def _spoke(attempt: Attempt, expected_ssh: bool) -> str:
 def proxied_handshake(attempt: Attempt) -> bool:
     """Whether the SYN-ACK offered no window at all, as a SYN proxy's does: then it is not the server's own packet."""
     synack = attempt.synack
-    return synack is not None and synack.tcp.complete and synack.tcp.window == 0
+    return synack is not None and synack.window == 0
 
 
 def foreign_reset(attempt: Attempt) -> bool:
@@ -130,7 +130,7 @@ def foreign_reset(attempt: Attempt) -> bool:
     closing = attempt.closing
     if closing is None or closing.client or not closing.has(RST) or proxied_handshake(attempt):
         return False
-    others = {s.ttl for s in attempt.segments if not s.client and s.packet.tcp and not s.has(RST)}
+    others = {s.ttl for s in attempt.segments if not s.client and not s.icmp and not s.has(RST)}
     return bool(others) and closing.ttl not in others
 
 
@@ -138,5 +138,5 @@ def _gave_up(attempt: Attempt) -> bool:
     """Whether the capture ends in one side repeating payload that the other does not acknowledge."""
     if attempt.ending.ending not in ("open", "half-closed-by-client", "reset-by-client", "half-closed-by-server"):
         return False
-    tail = [s for s in attempt.segments if s.packet.tcp][-2:]
-    return len(tail) == 2 and all(s.tcp.length > 0 and s.ahead is not None and s.ahead < 0 for s in tail)
+    tail = [s for s in attempt.segments if not s.icmp][-2:]
+    return len(tail) == 2 and all(s.length > 0 and s.ahead is not None and s.ahead < 0 for s in tail)

@@ -10,7 +10,8 @@ from importlib import resources
 import click
 
 from analyzers.attempts.columns import Array
-from analyzers.attempts.services import alike, count_services
+from analyzers.attempts.services import Service, alike, count_services
+from analyzers.model import Verdict
 from netprobe.cli.filters import Filters, TimeOfCapture
 from netprobe.replay.inputs import UnreadableInput, expand
 from netprobe.replay.run import Progress, Replay, replay
@@ -143,11 +144,17 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
     elif as_json:
         from netprobe.report.document import document
 
-        judged = [(service, done.verdict(service)) for service in done.services(chosen)]
-        bad = any(not verdict.cause.startswith(("healthy", "unseen")) for _, verdict in judged)
-        if failed:
-            judged = [pair for pair in judged if not pair[1].cause.startswith("healthy")]
-        click.echo(json.dumps(document(done, judged), indent=1, ensure_ascii=False))
+        def judged() -> Iterator[tuple[Service, Verdict]]:
+            nonlocal bad
+            for service in done.services(chosen):
+                verdict = done.verdict(service)
+                healthy = verdict.cause.startswith("healthy")
+                bad = bad or not (healthy or verdict.cause.startswith("unseen"))
+                if not (failed and healthy):
+                    yield service, verdict
+
+        for piece in document(done, judged()):
+            click.echo(piece, nl=False)
     else:
         bad = _print(done, chosen, failed, numeric)
     if done.interrupted:

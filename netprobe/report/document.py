@@ -4,7 +4,8 @@ Key names and words of an attempt are those of the public capture manifest's tru
 or false is left out. Both are public contracts: `schema` changes when a meaning changes.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from analyzers.attempts.attempt import Attempt, Segment, frame_of
@@ -28,23 +29,25 @@ def timestamp(ns: int) -> str:
     return f"{sign}{seconds}.{rest:09d}"
 
 
-def document(replay: Replay, services: Sequence[tuple[Service, Verdict]]) -> dict[str, Any]:
-    """The whole report as one JSON-ready object."""
+def document(replay: Replay, services: Iterable[tuple[Service, Verdict]]) -> Iterator[str]:
+    """The whole report as one JSON document, in pieces: a line for its head, a line a service, a line for its end."""
     names = [source.name for source in replay.sources if not source.error]
-    return {
-        "schema": SCHEMA,
-        "complete": not replay.interrupted,
-        "sources": [_source(source) for source in replay.sources],
-        "services": [
-            {
-                "address": str(service.address), "port": service.port, "family": f"ipv{service.address.version}",
-                "attempts": len(service.members), "outcomes": service.outcomes,
-                "first": timestamp(service.first_ns), "last": timestamp(service.last_ns),
-                "verdict": _verdict(service, verdict, names),
-            }
-            for service, verdict in services
-        ],
-    }  # fmt: skip
+    head = {"schema": SCHEMA, "complete": not replay.interrupted, "sources": [_source(s) for s in replay.sources]}
+    yield _json(head)[:-1] + ', "services": ['
+    separator = "\n"
+    for service, verdict in services:
+        yield separator + _json({
+            "address": str(service.address), "port": service.port, "family": f"ipv{service.address.version}",
+            "attempts": len(service.members), "outcomes": service.outcomes,
+            "first": timestamp(service.first_ns), "last": timestamp(service.last_ns),
+            "verdict": _verdict(service, verdict, names),
+        })  # fmt: skip
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _source(source: Source) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def frames(ids: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
 def attempt_object(attempt: Attempt, names: Sequence[str]) -> dict[str, Any]:
     """One attempt for `--jsonl`."""
     ending = attempt.ending
-    tcp = [s for s in attempt.segments if s.packet.tcp]
+    tcp = [s for s in attempt.segments if not s.icmp]
     first = min(tcp, key=lambda s: s.number) if tcp else attempt.segments[0]
     file, first_frame = frame_of(first.number)
     syns = attempt.syns
@@ -122,11 +125,11 @@ def _resets(attempt: Attempt) -> list[dict[str, Any]]:
     out = []
     for row in attempt.ending.rst_rows:
         segment = attempt.segments[row]
-        others = {s.ttl for s in attempt.segments if s.client == segment.client and s.packet.tcp and not s.has(RST)}
+        others = {s.ttl for s in attempt.segments if s.client == segment.client and not s.icmp and not s.has(RST)}
         item = {
             "frame": frame_of(segment.number)[1], "from": "client" if segment.client else "server", "ttl": segment.ttl,
             "ttls_of_that_side": sorted(others), "ttl_differs": bool(others) and segment.ttl not in others,
-            "ignored": row in attempt.ending.ignored_rst_rows, "payload_bytes": segment.tcp.length,
+            "ignored": row in attempt.ending.ignored_rst_rows, "payload_bytes": segment.length,
         }  # fmt: skip
         out.append({key: value for key, value in item.items() if value or key == "ttls_of_that_side"})
     return out
