@@ -52,7 +52,8 @@ class TcpOption:
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """A TCP header and its payload. `length` counts payload bytes on the wire, `payload` those that were captured.
+    """A TCP header and its payload. `length` counts payload bytes on the wire, `payload` those that were captured, which
+    begin at `payload_at` in the bytes that were decoded.
 
     `complete` is False when the header itself was cut (an 8-byte quote has ports and sequence number only);
     `checksum_ok` is None when the segment was not captured whole.
@@ -68,6 +69,7 @@ class Tcp:
     options: tuple[TcpOption, ...] = ()
     length: int = 0
     payload: bytes = b""
+    payload_at: int = 0
     complete: bool = True
     checksum_ok: bool | None = None
 

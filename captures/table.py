@@ -222,26 +222,33 @@ class _Scan:
         self, frame: Ints, l4: Ints, end: Ints, wire_end: Ints, protocol: Array, odd: Array, later: Array, ip: Array,
         icmp_number: int,
     ) -> None:  # fmt: skip
-        tcp = (protocol == 6) & ~odd & ~later
-        cut = l4 + 20 > end
-        if (tcp & ~cut).all():
+        """Split by transport: whole TCP headers are nearly all of most captures, so the rest is sorted out apart."""
+        tcp = (protocol == 6) & (l4 + 20 <= end) & ~(odd | later)
+        if tcp.all():
             self._tcp(frame, l4, end, wire_end, ip)
             return
+        rest = np.flatnonzero(~tcp)
+        self._not_tcp(frame[rest], l4[rest], end[rest], protocol[rest], odd[rest], later[rest], ip[rest], icmp_number)
+        if len(rest) < len(frame):
+            self._tcp(frame[tcp], l4[tcp], end[tcp], wire_end[tcp], ip[tcp])
+
+    def _not_tcp(
+        self, frame: Ints, l4: Ints, end: Ints, protocol: Array, odd: Array, later: Array, ip: Array, icmp_number: int
+    ) -> None:
+        """ICMP, tunnels, fragments, cut headers, and what netprobe does not look at."""
         icmp = (protocol == icmp_number) & ~odd & ~later
         tunnel = _SLOW_PROTOCOL[protocol]
         udp = np.flatnonzero((protocol == 17) & ~later)
         if len(udp):
             ports = self.read(l4[udp], _QUOTED_TCP)
             tunnel[udp] = _TUNNEL_PORT[ports["sport"]] | _TUNNEL_PORT[ports["dport"]]
-        slow = ~later & (tunnel | (odd & (protocol != 17)) | (tcp & cut) | (icmp & (l4 + 8 > end)))
-        fast_tcp = tcp & ~slow
-        fast_icmp = icmp & ~slow
+        cut = (icmp & (l4 + 8 > end)) | ((protocol == 6) & ~odd)
+        slow = ~later & (tunnel | (odd & (protocol != 17)) | cut)
+        fast = icmp & ~slow
         self.counts["fragment"] += int(later.sum())
-        self._aside(frame, slow, ~(fast_tcp | fast_icmp | later))
-        if fast_tcp.any():
-            self._tcp(frame[fast_tcp], l4[fast_tcp], end[fast_tcp], wire_end[fast_tcp], ip[fast_tcp])
-        if fast_icmp.any():
-            self._icmp(frame[fast_icmp], l4[fast_icmp], end[fast_icmp], ip[fast_icmp])
+        self._aside(frame, slow, ~(fast | later))
+        if fast.any():
+            self._icmp(frame[fast], l4[fast], end[fast], ip[fast])
 
     def _tcp(self, frame: Ints, l4: Ints, end: Ints, wire_end: Ints, ip: Array) -> None:
         tcp = self.read(l4, _TCP)
@@ -252,7 +259,7 @@ class _Scan:
             frame, l4, end, wire_end, ip, tcp, size = (a[good] for a in (frame, l4, end, wire_end, ip, tcp, size))
         payload = l4 + size
         self._add(
-            frame, ip, icmp=False, ttl=ip["ttl"],
+            frame, ip, ttl=ip["ttl"],
             sport=tcp["sport"], dport=tcp["dport"], seq=tcp["seq"], ack=tcp["ack"], flags=tcp["flags"],
             window=tcp["window"], length=wire_end - payload, payload_start=payload,
             payload_caplen=np.maximum(end - payload, 0),
@@ -309,7 +316,7 @@ class _Scan:
             data = window.buffer[start : start + size].tobytes()
             packet = decode(data, int(window.link[index]), int(window.origlen[index]))
             self.counts.update(packet.tunnels)
-            row = row_of(packet, start, data)
+            row = row_of(packet, start)
             if row is not None:
                 rows.append((int(index), row))
             elif packet.ip is not None and packet.ip.is_later_fragment:
@@ -324,16 +331,24 @@ class _Scan:
 
     def table(self) -> PacketTable:
         self._decoded()
-        frame = np.concatenate([part[0] for part in self.parts]) if self.parts else np.zeros(0, np.int64)
-        order: Array | slice = slice(None)
-        if len(self.parts) > 1:
-            order = np.argsort(frame, kind="stable")
-            frame = frame[order]
-        columns = {name: getattr(self.window, name)[frame] for name in _FRAME_COLUMNS}
+        there = np.zeros(len(self.window), np.bool_)
+        for frame, _ in self.parts:
+            there[frame] = True
+        rows = np.flatnonzero(there)
+        place = np.cumsum(there) - 1  # the row of every frame that has one
+        whole = len(rows) == len(there)
+        columns = {
+            name: getattr(self.window, name) if whole else getattr(self.window, name)[rows] for name in _FRAME_COLUMNS
+        }
+        targets = [place[frame] for frame, _ in self.parts]
         for name, kind in _TYPES.items():
-            filled = [_column(part.get(name, 0), len(rows), kind) for rows, part in self.parts]
-            joined = filled[0] if len(filled) == 1 else np.concatenate(filled) if filled else np.zeros(0, kind)
-            columns[name] = joined[order]
+            if len(self.parts) == 1 and isinstance(value := self.parts[0][1].get(name), np.ndarray):
+                columns[name] = value.astype(kind, copy=False)
+                continue
+            columns[name] = column = np.zeros(len(rows), kind)
+            for target, (_, part) in zip(targets, self.parts, strict=True):
+                if name in part:
+                    column[target] = part[name]
         table = PacketTable(**columns)
         errors = int(table.icmp.sum())
         self.counts["icmp-error"] += errors
@@ -341,12 +356,8 @@ class _Scan:
         return table
 
 
-def _column(value: Any, length: int, kind: Any) -> Array:
-    return value.astype(kind, copy=False) if isinstance(value, np.ndarray) else np.full(length, value, kind)
-
-
-def row_of(packet: Packet, start: int, data: bytes) -> dict[str, Any] | None:
-    """The table row of a decoded packet, None when it is neither TCP nor an ICMP error that quotes TCP.
+def row_of(packet: Packet, start: int) -> dict[str, Any] | None:
+    """The table row of a decoded packet whose frame begins at `start`; None when it is neither TCP nor an error that quotes it.
 
     This is what the scan must agree with: the law is in tests/captures/test_table.py.
     """
@@ -366,10 +377,7 @@ def row_of(packet: Packet, start: int, data: bytes) -> dict[str, Any] | None:
         row["sender_hi"], row["sender_lo"] = halves(packet.ip.src.packed)
         return row
     row |= {"ack": tcp.ack, "flags": tcp.flags, "window": tcp.window, "length": tcp.length}
-    row |= {
-        "payload_start": start + data.find(tcp.payload) if tcp.payload else start,
-        "payload_caplen": len(tcp.payload),
-    }
+    row |= {"payload_start": start + tcp.payload_at, "payload_caplen": len(tcp.payload)}
     return row
 
 

@@ -8,6 +8,7 @@ import io
 import lzma
 import struct
 from collections.abc import Callable, Iterable
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 from typing import Any, NamedTuple
@@ -92,6 +93,20 @@ def read(data: bytes, at_most: Callable[[], int] | None = None) -> tuple[Reader,
     """The reader of a capture, exhausted, and its frames."""
     reader = open_capture(source(data, at_most))
     return reader, [frame for window in reader for frame in frames_of(window)]
+
+
+@cache
+def window_bytes() -> int:
+    """How much of a file the first window covers, within 16 bytes: what lies across that place is worth a test."""
+    first = next(iter(open_capture(source(pcap([b""] * 2**20)))))
+    return int(first.at[-1])
+
+
+def filling(size: int, header: int) -> list[int]:
+    """Lengths of frames that take `size` bytes of a file, `header` bytes around each included; none is very long."""
+    count = size // 200_000 + 1
+    sizes = [size // count // 4 * 4 - header] * (count - 1)
+    return [*sizes, size - sum(sizes) - header * count]
 
 
 # ------------------------------------------------------------------------------------------------ pcap
@@ -198,7 +213,7 @@ def pcapng(frames: Iterable[tuple[int, bytes, int]]) -> bytes:
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, mtime=0),
     "zstd": zstandard.compress,
-    "xz": lzma.compress,
+    "xz": lambda data: lzma.compress(data, preset=0),
     "lz4": lz4.frame.compress,
 }
 

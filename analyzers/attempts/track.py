@@ -221,44 +221,35 @@ class Tracker:
             total[sides[row]] += self._holes.fill(int(sides[row]), int(top[row]), int(begin[row]), int(end[row]))
 
     def _choose(
-        self,
-        attempt: Array,
-        side: Array,
-        flat: Array,
-        heads: Array,
-        special: Array,
-        payload: Array,
-        end: Array,
-        delta: Array,
-    ) -> Array:
+        self, attempt: Array, side: Array, flat: Array, heads: Array, special: Array, payload: Array, end: Array, delta: Array,
+    ) -> Array:  # fmt: skip
         """Indices of the rows worth keeping: a bounded number per attempt, whatever the connection carries.
 
         One running sum counts four things at once, 16 bits each: pure ACKs of side 0 and 1, payloads of side 0 and 1.
         """
         state = self.state
-        shift = (payload * 32 + side * 16).astype(np.uint64)
-        step = np.where(special, np.uint64(0), np.uint64(1) << shift)
-        running = np.cumsum(step, dtype=np.uint64)
+        field = payload * 2 + side
+        shift = field << 4
+        step = np.left_shift(1, shift)
+        step[special] = 0
+        running = np.cumsum(step)
         before = running - step
         sizes = np.diff(np.append(heads, len(attempt)))
-        base = np.repeat(before[heads], sizes)
-        field = payload * 2 + side
-        rank = ((before - base) >> shift & np.uint64(0xFFFF)).astype(np.int64) + state["counted"][attempt, field]
-        few = np.where(
-            payload, (rank < KEEP_PAYLOADS) | ((rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)), rank < KEEP_ACKS
-        )
-        keep = special | few | self._just_behind(attempt, side, heads, sizes, special, before, base)
+        rank = ((before - np.repeat(before[heads], sizes)) >> shift) & 0xFFFF
+        rank += state["counted"].reshape(-1)[attempt * 4 + field]
+        few = (rank < KEEP_ACKS) | (payload & (rank < KEEP_PAYLOADS))
+        few |= payload & (rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)
+        keep = special | few
+        tails = heads + sizes - 1
+        self._keep_just_behind(keep, attempt, side, heads, tails, sizes, special, before, running)
         repeats = np.flatnonzero(payload & (delta < 0) & (delta != UNKNOWN))
         if len(repeats):
             again = state["repeats"].reshape(-1)
             for row in repeats.tolist():
                 keep[row] |= bool(again[flat[row]] < KEEP_REPEATS)
                 again[flat[row]] += 1
-        tails = heads + sizes - 1
-        totals = running[tails] - before[heads]
         who = attempt[heads]
-        for name in range(4):
-            state["counted"][who, name] += (totals >> np.uint64(16 * name) & np.uint64(0xFFFF)).astype(np.int32)
+        state["counted"][who] += _fields(running[tails] - before[heads])
         self._fill_quota(who)
         return np.flatnonzero(keep)
 
@@ -272,26 +263,26 @@ class Tracker:
         beyond &= quiet & state["started"][who]
         state["full"][who] = np.concatenate([(counted[:, :2] >= KEEP_ACKS) & quiet, beyond], axis=1)
 
-    def _just_behind(
-        self, attempt: Array, side: Array, heads: Array, sizes: Array, special: Array, before: Array, base: Array
-    ) -> Array:
-        """Rows that are among the first of their side behind a special row of the attempt, in this batch or before."""
+    def _keep_just_behind(
+        self, keep: Array, attempt: Array, side: Array, heads: Array, tails: Array, sizes: Array, special: Array,
+        before: Array, running: Array,
+    ) -> None:  # fmt: skip
+        """Keep also the rows that are among the first of their side behind a special row, in this batch or before."""
         since = self.state["since"]
-        index = np.arange(len(attempt))
-        last = np.maximum.accumulate(np.where(special, index, -1))
-        inside = last >= np.repeat(heads, sizes)  # a special row of this attempt stands at or before this row
-        counts = before - np.where(inside, before[np.maximum(last, 0)], base)
-        low = np.uint64(0xFFFF)
-        both = [((counts >> np.uint64(16 * s)) & low) + ((counts >> np.uint64(32 + 16 * s)) & low) for s in (0, 1)]
-        passed = np.where(side == 0, both[0], both[1]).astype(np.int64)
-        passed += np.where(inside, 0, since[attempt, side])
-        tails = heads + sizes - 1
-        for s in (0, 1):
-            last_one = (~special[tails] & (side[tails] == s)).astype(np.int64)
-            carried = np.where(inside[tails], 0, since[attempt[tails], s])
-            since[attempt[tails], s] = np.minimum(carried + both[s][tails].astype(np.int64) + last_one, 1 << 30)
-        out: Array = ~special & (passed < KEEP_AFTER_SPECIAL)
-        return out
+        marks = np.where(special, np.arange(len(attempt)), -1)
+        rest = np.flatnonzero(~keep)
+        if len(rest):
+            last = np.maximum.accumulate(marks)[rest]
+            head = np.repeat(heads, sizes)[rest]
+            inside = last >= head  # a special row of this attempt stands before this row in this batch
+            passed = _sides(before[rest] - before[np.where(inside, last, head)])
+            passed += np.where(inside[:, None], 0, since[attempt[rest]])
+            keep[rest] = passed[np.arange(len(rest)), side[rest]] < KEEP_AFTER_SPECIAL
+        who = attempt[heads]
+        last = np.maximum.reduceat(marks, heads)
+        inside = last >= heads
+        passed = _sides(running[tails] - before[np.where(inside, last, heads)])
+        since[who] = np.minimum(np.where(inside[:, None], 0, since[who]) + passed, 1 << 30)
 
 
 _COPIED = {
@@ -299,6 +290,19 @@ _COPIED = {
     "flags": np.uint8, "window": np.uint16, "length": np.uint32, "ttl": np.uint8, "tos": np.uint8, "icmp": np.bool_,
     "icmp_type": np.uint8, "icmp_code": np.uint8, "quoted_ttl": np.uint8,
 }  # fmt: skip
+
+
+def _fields(packed: Array) -> Array:
+    """The four 16-bit counters of each packed sum: pure ACKs of side 0 and 1, payloads of side 0 and 1."""
+    out: Array = ((packed[:, None] >> np.array([0, 16, 32, 48])) & 0xFFFF).astype(np.int32)
+    return out
+
+
+def _sides(packed: Array) -> Array:
+    """Plain rows of side 0 and 1 in each packed sum."""
+    counts = _fields(packed)
+    out: Array = counts[:, :2] + counts[:, 2:]
+    return out
 
 
 def _near(value: Array) -> Array:

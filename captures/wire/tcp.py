@@ -36,6 +36,7 @@ def tcp(draft: Draft) -> str | None:
         options=_options(draft, data[at + 20 : min(at + size, draft.end)]),
         length=on_wire,
         payload=data[min(at + size, draft.end) : draft.end],
+        payload_at=min(at + size, draft.end),
         complete=left >= size,
         checksum_ok=transport_ok(draft.ip, data[at : draft.end], 6)
         if whole and draft.ip and not draft.quoted

@@ -10,10 +10,12 @@ from tests.craft import (
     MODIFIED,
     NANOSECONDS,
     Frame,
+    filling,
     pcap,
     pcap_header,
     pcap_record,
     read,
+    window_bytes,
 )
 
 FLAVOURS = [(magic, endian) for magic in (MICROSECONDS, NANOSECONDS, MODIFIED) for endian in "<>"]
@@ -82,27 +84,22 @@ def test_the_longest_record_that_wireshark_takes_is_read() -> None:
 
 
 def test_records_may_lie_across_the_end_of_a_window_at_any_byte() -> None:
-    """2 MiB of the file are read at a time: the third record's header is moved over that place byte by byte."""
-    big = bytes(range(256)) * 1000
+    """A record is moved byte by byte over the place where the first window of the file ends."""
     for shift in range(-40, 60):
-        filler = 2 * 2**20 - 24 - 8 * (16 + len(big)) - 16 - 30 + shift
-        data = pcap([*[big] * 8, b"f" * filler, b"the one across the border", b"the one behind"])
-        assert [frame.data for frame in read(data)[1]][8:] == [
-            b"f" * filler,
-            b"the one across the border",
-            b"the one behind",
-        ]
+        before = [b"f" * size for size in filling(window_bytes() - 24 - 30 + shift, 16)]
+        behind = [b"the one across the border", b"the one behind"]
+        assert [frame.data for frame in read(pcap(before + behind))[1]][len(before) :] == behind, shift
 
 
 @pytest.mark.parametrize(("magic", "endian"), FLAVOURS)
 def test_long_captures_of_all_record_sizes_come_back_whole(magic: int, endian: str) -> None:
     random = Random(magic)
-    sizes = [random.choice([0, 60, 1514, 65_535, 262_144]) for _ in range(120)]
+    sizes = [random.choice([0, 60, 1514, 65_535, 262_144]) for _ in range(160)]
     frames = [random.randbytes(16) * (size // 16) for size in sizes]
     reader, got = read(pcap(frames, magic=magic, endian=endian))
     assert [frame.data for frame in got] == frames
-    assert [frame.number for frame in got] == list(range(1, 121))
-    assert [frame.ts_ns for frame in got] == [n * 1_000_000 for n in range(120)]
+    assert [frame.number for frame in got] == list(range(1, 161))
+    assert [frame.ts_ns for frame in got] == [n * 1_000_000 for n in range(160)]
     assert not reader.cut
 
 
