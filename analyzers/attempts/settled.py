@@ -17,8 +17,11 @@ _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 
 def count_settled(state: Growing, table: PacketTable, attempt: Array, side: Array) -> Array | None:
     """Count the rows of settled attempts; returns the indices of all other rows, None when that is every row."""
-    field = (table.length > 0) * 2 + side
-    plain = state["full"].reshape(-1)[attempt * 4 + field] & ((table.flags & (SYN | FIN | RST)) == 0) & ~table.icmp
+    plain = (
+        state["full"].reshape(-1)[attempt * 4 + side * 2 + (table.length > 0)]
+        & ((table.flags & (SYN | FIN | RST)) == 0)
+        & ~table.icmp
+    )
     if not plain.any():
         return None
     flags = state["unsettled"]

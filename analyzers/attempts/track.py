@@ -131,7 +131,8 @@ class Tracker:
         position = top[flat] + (seq - top_seq[flat]).view(np.int32)
         counts = (occupied > 0) & ~reset & ~icmp
         ends = np.where(counts, position + occupied, -_FAR)
-        lift = (np.cumsum(opens) - 1) * (4 * _FAR)
+        segment = np.cumsum(opens) - 1
+        lift = segment * (4 * _FAR)
         tops = [_running_top(np.where(side == s, ends, -_FAR), top[attempt * 2 + s], opens, lift) for s in (0, 1)]
         own_top = np.where(side == 0, tops[0], tops[1])
         other_top = np.where(side == 0, tops[1], tops[0])
@@ -146,7 +147,7 @@ class Tracker:
         payload = (length > 0) & ~reset & ~icmp
         self._count_bytes(flat, payload, position + syn, length, own_top, delta)
         special = icmp | ((flags & (SYN | FIN | RST)) > 0)
-        kept = self._choose(attempt, side, flat, heads, special, payload, position + length, delta)
+        kept = self._choose(flat, side, heads, segment, special, payload, position + length, delta)
         self._remember(table, order, attempt, side, heads, icmp, ends)
         chosen = order[kept]
         of = attempt[kept]
@@ -221,68 +222,63 @@ class Tracker:
             total[sides[row]] += self._holes.fill(int(sides[row]), int(top[row]), int(begin[row]), int(end[row]))
 
     def _choose(
-        self, attempt: Array, side: Array, flat: Array, heads: Array, special: Array, payload: Array, end: Array, delta: Array,
+        self, flat: Array, side: Array, heads: Array, segment: Array, special: Array, payload: Array, end: Array, delta: Array,
     ) -> Array:  # fmt: skip
         """Indices of the rows worth keeping: a bounded number per attempt, whatever the connection carries.
 
-        One running sum counts four things at once, 16 bits each: pure ACKs of side 0 and 1, payloads of side 0 and 1.
+        Plain rows (all but SYN, FIN, RST and ICMP errors) are numbered per attempt and side, their payloads apart.
         """
         state = self.state
-        field = payload * 2 + side
-        shift = field << 4
-        step = np.left_shift(1, shift)
-        step[special] = 0
-        running = np.cumsum(step)
-        before = running - step
-        sizes = np.diff(np.append(heads, len(attempt)))
-        rank = ((before - np.repeat(before[heads], sizes)) >> shift) & 0xFFFF
-        rank += state["counted"].reshape(-1)[attempt * 4 + field]
-        few = (rank < KEEP_ACKS) | (payload & (rank < KEEP_PAYLOADS))
-        few |= payload & (rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)
-        keep = special | few
-        tails = heads + sizes - 1
-        self._keep_just_behind(keep, attempt, side, heads, tails, sizes, special, before, running)
+        first = side == 0
+        plain = ~special
+        plains = [np.cumsum(plain & mine, dtype=np.int32) for mine in (first, ~first)]
+        talking = [np.cumsum(plain & payload & mine, dtype=np.int32) for mine in (first, ~first)]
+        bounds = np.append(heads, len(flat))
+        before = np.stack([_ahead_of(total, heads) for total in plains], axis=1)
+        before_talk = np.stack([_ahead_of(total, heads) for total in talking], axis=1)
+        cell = segment * 2 + side
+        own = np.where(first, plains[0], plains[1])
+        seen, spoken = (
+            own - before.reshape(-1)[cell],
+            np.where(first, talking[0], talking[1]) - before_talk.reshape(-1)[cell],
+        )
+        rank = np.where(payload, spoken, seen - spoken) - 1 + state["counted"].reshape(-1)[flat * 2 + payload]
+        keep = special | (rank < KEEP_ACKS) | (payload & (rank < KEEP_PAYLOADS))
+        keep |= payload & (rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)
+
+        # And whatever a side says first behind a special row, in this batch or before: did it go on?
+        since = state["since"].reshape(-1)
+        marks = np.where(special, np.arange(len(flat)), -1)
+        last = np.maximum.accumulate(marks)
+        inside = last >= heads[segment]
+        at_special = np.where(first, plains[0][last], plains[1][last])
+        keep |= np.where(inside, own - at_special, seen + since[flat]) <= KEEP_AFTER_SPECIAL
+
         repeats = np.flatnonzero(payload & (delta < 0) & (delta != UNKNOWN))
-        if len(repeats):
-            again = state["repeats"].reshape(-1)
-            for row in repeats.tolist():
-                keep[row] |= bool(again[flat[row]] < KEEP_REPEATS)
-                again[flat[row]] += 1
-        who = attempt[heads]
-        state["counted"][who] += _fields(running[tails] - before[heads])
+        again = state["repeats"].reshape(-1)
+        for row in repeats.tolist():
+            keep[row] |= bool(again[flat[row]] < KEEP_REPEATS)
+            again[flat[row]] += 1
+        who, tails = flat[heads] >> 1, bounds[1:] - 1
+        last, inside = last[tails], inside[tails]
+        for s in (0, 1):
+            total, talk = plains[s][tails] - before[:, s], talking[s][tails] - before_talk[:, s]
+            state["counted"][who, 2 * s] += total - talk
+            state["counted"][who, 2 * s + 1] += talk
+            quiet = np.where(inside, plains[s][tails] - plains[s][last], total + state["since"][who, s])
+            state["since"][who, s] = np.minimum(quiet, 1 << 30)
         self._fill_quota(who)
         return np.flatnonzero(keep)
 
     def _fill_quota(self, who: Array) -> None:
         """Note which kinds of plain rows these attempts keep no more of: beyond their quota, well behind a special row."""
         state = self.state
-        counted, quiet = state["counted"][who], state["since"][who] >= KEEP_AFTER_SPECIAL
-        beyond = (counted[:, 2:] >= KEEP_PAYLOADS_AT_START) | (
-            (counted[:, 2:] >= KEEP_PAYLOADS) & (state["top"][who] > START_BYTES)
-        )
-        beyond &= quiet & state["started"][who]
-        state["full"][who] = np.concatenate([(counted[:, :2] >= KEEP_ACKS) & quiet, beyond], axis=1)
-
-    def _keep_just_behind(
-        self, keep: Array, attempt: Array, side: Array, heads: Array, tails: Array, sizes: Array, special: Array,
-        before: Array, running: Array,
-    ) -> None:  # fmt: skip
-        """Keep also the rows that are among the first of their side behind a special row, in this batch or before."""
-        since = self.state["since"]
-        marks = np.where(special, np.arange(len(attempt)), -1)
-        rest = np.flatnonzero(~keep)
-        if len(rest):
-            last = np.maximum.accumulate(marks)[rest]
-            head = np.repeat(heads, sizes)[rest]
-            inside = last >= head  # a special row of this attempt stands before this row in this batch
-            passed = _sides(before[rest] - before[np.where(inside, last, head)])
-            passed += np.where(inside[:, None], 0, since[attempt[rest]])
-            keep[rest] = passed[np.arange(len(rest)), side[rest]] < KEEP_AFTER_SPECIAL
-        who = attempt[heads]
-        last = np.maximum.reduceat(marks, heads)
-        inside = last >= heads
-        passed = _sides(running[tails] - before[np.where(inside, last, heads)])
-        since[who] = np.minimum(np.where(inside[:, None], 0, since[who]) + passed, 1 << 30)
+        for s in (0, 1):
+            acks, payloads = state["counted"][who, 2 * s], state["counted"][who, 2 * s + 1]
+            quiet = (state["since"][who, s] >= KEEP_AFTER_SPECIAL) & state["started"][who, s]
+            state["full"][who, 2 * s] = quiet & (acks >= KEEP_ACKS)
+            beyond = (payloads >= KEEP_PAYLOADS) & (state["top"][who, s] > START_BYTES)
+            state["full"][who, 2 * s + 1] = quiet & (beyond | (payloads >= KEEP_PAYLOADS_AT_START))
 
 
 _COPIED = {
@@ -292,16 +288,9 @@ _COPIED = {
 }  # fmt: skip
 
 
-def _fields(packed: Array) -> Array:
-    """The four 16-bit counters of each packed sum: pure ACKs of side 0 and 1, payloads of side 0 and 1."""
-    out: Array = ((packed[:, None] >> np.array([0, 16, 32, 48])) & 0xFFFF).astype(np.int32)
-    return out
-
-
-def _sides(packed: Array) -> Array:
-    """Plain rows of side 0 and 1 in each packed sum."""
-    counts = _fields(packed)
-    out: Array = counts[:, :2] + counts[:, 2:]
+def _ahead_of(total: Array, heads: Array) -> Array:
+    """A running total just before each of these rows."""
+    out: Array = np.where(heads > 0, total[heads - 1], 0)
     return out
 
 
