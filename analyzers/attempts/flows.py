@@ -26,7 +26,7 @@ class Slots:
     def find(self, key: Array) -> Array:
         """The id of every key, -1 where there is none."""
         slot = self._first(key)
-        out: Array = self._id[slot]
+        out: Array = self._id[slot]  # never below -1 between calls
         wrong = np.flatnonzero((out >= 0) & (self._key[slot] != key))
         while len(wrong):
             slot[wrong] = (slot[wrong] + 1) & (len(self._id) - 1)
@@ -34,16 +34,40 @@ class Slots:
             wrong = wrong[(out[wrong] >= 0) & (self._key[slot[wrong]] != key[wrong])]
         return out
 
-    def add(self, key: Array, ids: Array) -> None:
-        """Enter keys that are not there yet, each once."""
-        self._used += len(key)
-        if self._used * 2 > len(self._id):
-            old = self._id >= 0
-            key, ids = np.concatenate([self._key[old], key]), np.concatenate([self._id[old], ids])
-            while self._used * 2 > 1 << self._bits:
-                self._bits += 2
-            self._key = np.zeros(1 << self._bits, np.uint64)
-            self._id = np.full(1 << self._bits, -1, np.int64)
+    def claim(self, key: Array, first_id: int) -> tuple[Array, Array]:
+        """Enter keys that are not there yet, each perhaps several times: new ids from `first_id` on, in order of appearance.
+
+        Returns the id of every key, and the indices at which a new key appeared first.
+        """
+        if (self._used + len(key)) * 2 > len(self._id):
+            self._grow(len(key))
+        index = np.arange(len(key))
+        slot = self._first(key)
+        head = np.empty(len(key), np.int64)
+        left = index
+        while len(left):
+            at = slot[left]
+            free = left[self._id[at] == -1][::-1]
+            self._id[slot[free]] = -2 - free  # of several that want one slot the first stays
+            owner = -2 - self._id[at]  # negative where an older key sits
+            mine = (owner >= 0) & (key[np.maximum(owner, 0)] == key[left])
+            head[left[mine]] = owner[mine]
+            left = left[~mine]
+            slot[left] = (slot[left] + 1) & (len(self._id) - 1)
+        new = head == index
+        firsts = np.flatnonzero(new)
+        ids = np.cumsum(new) - 1 + first_id
+        self._id[slot[firsts]], self._key[slot[firsts]] = ids[firsts], key[firsts]
+        self._used += len(firsts)
+        return ids[head], firsts
+
+    def _grow(self, more: int) -> None:
+        old = self._id >= 0
+        key, ids = self._key[old], self._id[old]
+        while (self._used + more) * 2 > 1 << self._bits:
+            self._bits += 1
+        self._key = np.zeros(1 << self._bits, np.uint64)
+        self._id = np.full(1 << self._bits, -1, np.int64)
         slot = self._first(key)
         while len(key):
             free = np.flatnonzero(self._id[slot] < 0)
@@ -90,21 +114,10 @@ class Flows:
         attempt = self._slots.find(key)
         missing = np.flatnonzero(attempt < 0)
         if len(missing):
-            unique, first, inverse = np.unique(key[missing], return_index=True, return_inverse=True)
-            arrival = np.argsort(first)  # attempts are numbered in the order in which they are met
-            unique, row = unique[arrival], missing[first[arrival]]
-            place = np.empty_like(arrival)
-            place[arrival] = np.arange(len(arrival))
-            start = self._open(
-                table,
-                row,
-                side[row].astype(np.int64),
-                np.minimum(source, destination)[row],
-                np.maximum(source, destination)[row],
-            )
-            ids = np.arange(start, start + len(row))
-            self._slots.add(unique, ids)
-            attempt[missing] = ids[place[inverse]]
+            attempt[missing], first = self._slots.claim(key[missing], self.state.size)
+            row = missing[first]
+            low, high = np.minimum(source[row], destination[row]), np.maximum(source[row], destination[row])
+            self._open(table, row, side[row].astype(np.int64), low, high)
         self._resolve_collisions(table, source, destination, side, attempt)
         side = side.astype(np.int64)
         self._split_epochs(table, side, attempt, key)
