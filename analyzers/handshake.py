@@ -60,6 +60,14 @@ class EndedEarly(Fact):
         return f"the capture ends {duration(self.watched_ns)} after the only SYN: too soon to call it unanswered"
 
 
+@fact
+class PayloadCut(Fact):
+    """The server spoke, but the capture does not hold its first bytes (snap length), so whether it spoke SSH is unknown."""
+
+    def text(self) -> str:
+        return "the server spoke, but its first bytes are not in the capture (cut by the snap length, or lost)"
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """Half-open, aborted and unseen attempts."""
     for attempt, group in subject.failing:
@@ -79,6 +87,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
             if ending.outcome == "silent":
                 watched = max(0, subject.watches[attempt.trace].last_ns - attempt.syns[0].ts_ns)
                 yield EndedEarly(frames=subject.frames(group, ending.syn_rows[0]), count=len(group), watched_ns=watched)
+                continue
+            if ending.handshake == "complete":
+                rows = [i for i, s in enumerate(attempt.segments) if not s.client and s.length][:1]
+                yield PayloadCut(frames=subject.frames(group, *rows), count=len(group))
                 continue
             both = {s.client for s in attempt.segments if not s.icmp}
             if len(both) == 1 and (ending.syn_rows or ending.synack_rows):

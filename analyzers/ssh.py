@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.talk import listen
+from analyzers.attempts.talk import LAST_WORDS, last_words, listen
 from analyzers.model import Fact, fact
 
 
@@ -62,17 +62,6 @@ def _short(names: tuple[str, ...]) -> str:
     return ", ".join(names[:4]) + (f", ... ({len(names)} in all)" if len(names) > 4 else "")
 
 
-# Last words of an SSH server that refuses -> what they are known to mean. Source: OpenSSH sshd.c and kex.c, its history:
-# "Exceeded MaxStartups" 8.2 to 9.7, "Not allowed at this time" since 9.8.
-LAST_WORDS = {
-    "Exceeded MaxStartups": "max-startups",
-    "Not allowed at this time": "not-allowed",
-    "Invalid SSH identification string.": "bad-identification",
-    "Protocol mismatch.": "bad-identification",
-    "Protocol major versions differ.": "version",
-}
-
-
 def facts(subject: Subject) -> Iterator[Fact]:
     """What the SSH talk of the failing attempts shows, one set of facts per group of attempts that went alike."""
     for attempt, group in subject.failing if subject.symptom != "healthy" else ():
@@ -93,12 +82,15 @@ def _of(attempt: Attempt, count: int) -> Iterator[Fact]:
             frames=tuple(sorted(both)), count=count, what=name, client_offer=mine, server_offer=theirs
         )
     words = server.text_after or ("" if server.banner else attempt.stream(client=False)[:200].decode("latin-1"))
-    for said, meaning in LAST_WORDS.items():
-        if said in words:
-            yield SshLastWords(
-                frames=frames[:2], count=count, said=said, meaning=meaning, client_spoke_ssh=bool(talk.client.banner)
-            )
-            break
+    said = last_words(words)
+    if said:
+        yield SshLastWords(
+            frames=frames[:2],
+            count=count,
+            said=said,
+            meaning=LAST_WORDS[said],
+            client_spoke_ssh=bool(talk.client.banner),
+        )
     for by_server, voice in ((True, server), (False, talk.client)):
         if voice.disconnect:
             reason, said = voice.disconnect

@@ -69,7 +69,7 @@ class Tcp:
     options: tuple[TcpOption, ...] = ()
     length: int = 0
     payload: bytes = b""
-    payload_at: int = 0
+    payload_at: int = field(default=0, compare=False)  # the same segment lies elsewhere in another carrier
     complete: bool = True
     checksum_ok: bool | None = None
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import struct
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address
@@ -14,15 +15,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 import lz4.frame
-import zstandard
 from hypothesis import HealthCheck, settings
 from scapy.contrib.mpls import MPLS, ICMPExtension_MPLS
 from scapy.layers.inet import (
-    ICMP,
     IP,
     TCP,
     UDP,
-    ICMPExtension_Header,
     ICMPExtension_InterfaceInformation,
     IPOption,
 )
@@ -42,6 +40,11 @@ from scapy.packet import Packet as Layer
 from scapy.packet import Raw
 
 from captures.formats import Reader, Window, open_capture
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 def law(examples: int) -> settings:
@@ -212,7 +215,7 @@ def pcapng(frames: Iterable[tuple[int, bytes, int]]) -> bytes:
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, mtime=0),
-    "zstd": zstandard.compress,
+    "zstd": zstd.compress,
     "xz": lambda data: lzma.compress(data, preset=0),
     "lz4": lz4.frame.compress,
 }
@@ -313,8 +316,13 @@ def quote(random: Random, version: int) -> bytes:
     return whole[: random.choice([least, len(whole), random.randint(least, len(whole))])]
 
 
-def extensions(random: Random) -> Layer:
-    """An RFC 4884 extension structure with an MPLS label stack, an interface, or both."""
+def structure(*objects: bytes | Layer) -> bytes:
+    """An RFC 4884 extension structure around these objects, checksum right."""
+    return summed(b"\x20\0\0\0" + b"".join(map(bytes, objects)))
+
+
+def extensions(random: Random) -> bytes:
+    """A structure with an MPLS label stack, an interface, or both."""
     stack = [
         MPLS(label=random.getrandbits(20), cos=random.getrandbits(3), s=0, ttl=random.getrandbits(8)) for _ in range(2)
     ]
@@ -323,10 +331,7 @@ def extensions(random: Random) -> Layer:
         ICMPExtension_MPLS(stack=stack),
         ICMPExtension_InterfaceInformation(classtype=0, has_ifindex=1, ifindex=random.getrandbits(32)),
     ]
-    out = ICMPExtension_Header()
-    for item in random.sample(objects, random.randint(1, 2)):
-        out = out / item
-    return out
+    return structure(*random.sample(objects, random.randint(1, 2)))
 
 
 def icmp_error(random: Random, version: int, quoted: bytes | None = None, extended: bool | None = None) -> Layer:
@@ -338,7 +343,7 @@ def icmp_error(random: Random, version: int, quoted: bytes | None = None, extend
         body = body[: 255 * unit]
         body += bytes(max(128 - len(body), -len(body) % unit))
         words = random.choice([0, len(body) // unit]) if len(body) == 128 else len(body) // unit
-        tail = bytes(extensions(random))
+        tail = extensions(random)
     if version == 4:
         kind, code = random.choice([(3, 1), (3, 3), (3, 4), (3, 13), (11, 0), (5, 1), (12, 0), (4, 0)])
         words = words if kind in (3, 11, 12) else 0
@@ -347,7 +352,7 @@ def icmp_error(random: Random, version: int, quoted: bytes | None = None, extend
         )
         if kind == 5:
             rest = random.randbytes(4)
-        return ipv4(random) / ICMP(bytes(_summed(bytes([kind, code, 0, 0]) + rest + body + tail)))
+        return ipv4(random, proto=1) / Raw(summed(bytes([kind, code, 0, 0]) + rest + body + tail))
     layer = random.choice([
         ICMPv6DestUnreach(code=random.randint(0, 6), length=words), ICMPv6TimeExceeded(code=0, length=words),
         ICMPv6PacketTooBig(mtu=random.getrandbits(32)), ICMPv6ParamProblem(code=1, ptr=random.getrandbits(32)),
@@ -355,7 +360,7 @@ def icmp_error(random: Random, version: int, quoted: bytes | None = None, extend
     return ipv6(random) / layer / Raw(body + tail)
 
 
-def _summed(message: bytes) -> bytes:
+def summed(message: bytes) -> bytes:
     """An ICMPv4 message with its checksum filled in, word by word."""
     data = message + bytes(len(message) % 2)
     total = sum(struct.unpack(f">{len(data) // 2}H", data))

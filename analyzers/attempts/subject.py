@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
-from analyzers.attempts.talk import greeting, listen
+from analyzers.attempts.talk import greeting, last_words, listen
 from captures.packet import RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _TOO_SHORT_NS = 1_000_000_000  # a single SYN without answer is no silence when the capture ends sooner
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
+
+_TELLING_BYTES = 16  # of a server's first words, to say which protocol they are
 
 # Every symptom, worst to name first when attempts to one service failed in several ways equally often.
 SYMPTOMS = (
@@ -110,10 +112,11 @@ def _spoke(attempt: Attempt, expected_ssh: bool) -> str:
     """The symptom when the server spoke, but not SSH."""
     first = attempt.stream(client=False)
     server_first = attempt.closing is not None and not attempt.closing.client
-    if expected_ssh and first:
-        if greeting(first) == "text" and server_first:
-            return "closed"  # last words
-        return "wrong-service"
+    if expected_ssh and len(first) < min(attempt.server_bytes, _TELLING_BYTES):
+        return "unseen"  # it said something, but the capture does not hold what
+    if expected_ssh:
+        words = greeting(first) == "text" and (server_first or last_words(first[:200].decode("latin-1")))
+        return "closed" if words else "wrong-service"
     if _gave_up(attempt):
         return "stalled"
     return "closed" if attempt.ending.outcome == "reset-by-server" and foreign_reset(attempt) else "healthy"

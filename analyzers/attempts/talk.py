@@ -199,3 +199,19 @@ def greeting(data: bytes) -> str:
         if data.startswith(start):
             return name
     return "text" if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in data[:64]) else "binary"
+
+
+# Last words of an SSH server that refuses -> what they are known to mean. Source: OpenSSH sshd.c and kex.c, its history:
+# "Exceeded MaxStartups" 8.2 to 9.7, "Not allowed at this time" since 9.8.
+LAST_WORDS = {
+    "Exceeded MaxStartups": "max-startups",
+    "Not allowed at this time": "not-allowed",
+    "Invalid SSH identification string.": "bad-identification",
+    "Protocol mismatch.": "bad-identification",
+    "Protocol major versions differ.": "version",
+}
+
+
+def last_words(text: str) -> str:
+    """The known refusal that stands in a server's text, "" when there is none."""
+    return next((said for said in LAST_WORDS if said in text), "")

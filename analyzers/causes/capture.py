@@ -1,9 +1,13 @@
 """Not a cause but the want of one: the capture shows too little of the connection."""
 
-from analyzers.handshake import BegunBefore, EndedEarly, OneDirection
+from analyzers.handshake import BegunBefore, EndedEarly, OneDirection, PayloadCut
 from analyzers.model import Cause, seen
 
 CAUSES = (
+    Cause(
+        "unseen.capture.payload-cut", "the capture does not hold what the server said", "unknown",
+        requires=(seen(PayloadCut),), proof=(seen(PayloadCut),), source="the capture itself",
+    ),
     Cause(
         "unseen.capture.ended-early", "the capture ends before an answer could be missed", "unknown",
         requires=(seen(EndedEarly),), proof=(seen(EndedEarly),), source="the capture itself",

@@ -3,6 +3,8 @@
 `open_capture(read)` looks at the first bytes and returns a `Reader`; iterating it yields one `Window` after another.
 """
 
+from collections.abc import Iterator
+
 from captures.errors import NotACapture
 from captures.formats import pcap, pcapng
 from captures.formats.compression import decompressed
@@ -31,6 +33,7 @@ def open_capture(read_into: ReadInto) -> Reader:
     """
     stream = ByteStream(read_into)
     compression: list[str] = []
+    streams = [stream]
     while True:
         head = stream.peek(8)
         inner = decompressed(head, stream.read_into)
@@ -38,15 +41,27 @@ def open_capture(read_into: ReadInto) -> Reader:
             break
         name, stream = inner
         compression.append(name)
+        streams.append(stream)
         if len(compression) > 3:
             raise NotACapture("compressed more than three times over")
     if not head:
-        raise NotACapture("the capture is empty" if not compression else f"the {compression[-1]} stream holds no data")
+        why = stream.problem or f"the {compression[-1]} stream holds no data" if compression else "the file is empty"
+        raise NotACapture(why)
     reader = pcap.reader(head, stream) or pcapng.reader(head, stream)
     if reader is not None:
         reader.compression = tuple(compression)
+        reader.windows = _told(reader, reader.windows, streams)
         return reader
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
             raise NotACapture(f"this is {name}, not pcap or pcapng; convert it with: editcap -F pcapng IN OUT")
     raise NotACapture("not a pcap or pcapng capture")
+
+
+def _told(reader: Reader, windows: Iterator[Window], streams: list[ByteStream]) -> Iterator[Window]:
+    """The reader's windows, and at the end a note for every compression layer that ended early."""
+    yield from windows
+    for stream in streams:
+        if stream.problem:
+            reader.cut = True
+            reader.notes.append(stream.problem)

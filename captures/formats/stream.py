@@ -28,7 +28,12 @@ class ByteStream:
         self.lo = self.hi = CARRY_BYTES
         self.base = -CARRY_BYTES
         self.ended = False
+        self.problem = ""  # why the stream ended early, when it did
         self._window = window_bytes
+
+    def feed(self, read_into: ReadInto) -> None:
+        """Take the bytes from there (for a source that must know its stream)."""
+        self._read_into = read_into
 
     @property
     def position(self) -> int:
