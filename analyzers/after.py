@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject, foreign_reset, proxied_handshake
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration
-from captures.packet import RST
+from captures.packet import ACK, RST
 
 _AT_ONCE_NS = 1_000_000_000
+_LARGE = 1000  # payload bytes: below this no usual path MTU is the reason
 
 
 @fact
@@ -46,18 +48,46 @@ class ClosedAfterWords(Fact):
 
 @fact
 class ForeignReset(Fact):
-    """The RST that ended the connection arrived with another TTL than everything else from the server."""
+    """The RST that ended the connection arrived with another TTL than everything else from the server. `programs` is True
+    for the form that a program's close gives (ACK set, a window): then rather another way back than another maker."""
 
     ttl: int
     other_ttl: int
+    programs: bool
 
     def text(self) -> str:
-        return f"the RST arrived with TTL {self.ttl}, all else from the server with {self.other_ttl}: another device made it"
+        form = "; its form is that of a program's close" if self.programs else ""
+        return f"the RST arrived with TTL {self.ttl}, all else from the server with {self.other_ttl}{form}"
+
+
+@fact
+class BareReset(Fact):
+    """The connection was ended by a RST without ACK and with window 0. A Linux program's close has both: a stack that knows
+    no such connection, or a packet filter, sends the bare form."""
+
+    def text(self) -> str:
+        return "the connection was ended by a bare RST (no ACK, window 0), not the form of a program's close"
+
+
+@fact
+class IcmpDuring(Fact):
+    """ICMP errors about packets of the connection after its handshake."""
+
+    kind: str
+    sender: str
+    by_target: bool
+
+    def text(self) -> str:
+        who = f"the target's address {self.sender}" if self.by_target else self.sender
+        return f"ICMP {self.kind} from {who} about packets sent after the handshake"
 
 
 @fact
 class ProxiedHandshake(Fact):
-    """The SYN-ACK offered a window of 0, as a SYN proxy's does before it has asked the server."""
+    """The SYN-ACK offered a window of 0, as a SYN proxy's does before it has asked the server. `refused` when all that came
+    from the server's side behind it was a RST, at once."""
+
+    refused: bool
 
     def text(self) -> str:
         return "the SYN-ACK offers a window of 0: a SYN proxy answered it, not the server"
@@ -88,17 +118,18 @@ class NeverSpoke(Fact):
 
 @fact
 class Stalled(Fact):
-    """One side keeps repeating data that is never acknowledged."""
+    """One side keeps repeating data that is never acknowledged. `large` is True where the size can be the reason."""
 
     by_client: bool
     size: int
-    acknowledged_size: int  # the largest segment of that side that got through, in payload bytes
+    large: bool
+    acknowledged_size: int  # the largest segment of that side before, in payload bytes
 
     def text(self) -> str:
         who = "client" if self.by_client else "server"
         return (
             f"the {who} repeats a segment of {self.size} bytes that is never acknowledged "
-            f"(up to {self.acknowledged_size} bytes got through before)"
+            f"(the largest it had sent before has {self.acknowledged_size})"
         )
 
 
@@ -114,7 +145,8 @@ class Worked(Fact):
         return {
             "ssh": f"{self.said}, key exchange done" if self.encrypted else self.said,
             "talked": f"the server accepted and spoke {self.said}",
-        }.get(self.how, "the server accepted; nothing was asked of it")
+            "answered": "the port answers with a SYN-ACK; the client left before the handshake was complete",
+        }.get(self.how, "the handshake completed; the server said nothing before the client left")
 
 
 _NAMES = {
@@ -150,8 +182,14 @@ def facts(subject: Subject) -> Iterator[Fact]:
             )  # fmt: skip
         elif subject.symptom == "stalled":
             yield from _stalled(subject, attempt, group)
+        if subject.symptom in ("closed", "mute", "stalled"):
+            yield from _icmp_during(subject, attempt, group)
         if subject.symptom in ("closed", "mute") and proxied_handshake(attempt):
-            yield ProxiedHandshake(frames=subject.frames(group, attempt.ending.synack_rows[0]), count=len(group))
+            yield ProxiedHandshake(
+                frames=subject.frames(group, attempt.ending.synack_rows[0]),
+                count=len(group),
+                refused=_only_reset(attempt),
+            )
     worked: dict[tuple[str, str, bool], list[Worked]] = {}
     for attempt, group in subject.working:
         fact = _worked(subject, attempt, group)
@@ -162,13 +200,15 @@ def facts(subject: Subject) -> Iterator[Fact]:
 
 
 def _closed(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
-    closing, row = attempt.closing, attempt.ending.closing_row
-    if closing is None or row is None:
+    closing = attempt.first_close
+    if closing is None:
         return
+    row = attempt.segments.index(closing)
     begun = attempt.accepted or attempt.segments[0]
     after = max(0, closing.ts_ns - begun.ts_ns)
     by_rst = closing.has(RST)
-    if not closing.client and not attempt.server_bytes:
+    spoke = any(s.length and not s.client and s.number < closing.number for s in attempt.segments)
+    if not closing.client and not spoke:
         pace = "at-once" if after < _AT_ONCE_NS else "five-seconds" if 4.9e9 <= after <= 5.3e9 else "later"
         frames = subject.frames(group, attempt.ending.synack_rows[0] if attempt.ending.synack_rows else 0, row)
         yield ClosedWithoutWord(frames=frames, count=len(group), after_ns=after, pace=pace, by_rst=by_rst)
@@ -178,8 +218,32 @@ def _closed(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
         yield ClosedAfterWords(frames=frames, count=len(group), after_ns=after, by_rst=by_rst, said=said)
     if foreign_reset(attempt):
         other = next(s for s in attempt.segments if not s.client and not s.icmp and not s.has(RST))
+        programs = closing.has(RST | ACK) and closing.window > 0
         yield ForeignReset(
-            frames=(other.number, closing.number), count=len(group), ttl=closing.ttl, other_ttl=other.ttl
+            frames=(other.number, closing.number),
+            count=len(group),
+            ttl=closing.ttl,
+            other_ttl=other.ttl,
+            programs=programs,
+        )
+    elif by_rst and not closing.client and not closing.has(ACK) and not closing.window:
+        yield BareReset(frames=subject.frames(group, row), count=len(group))
+
+
+def _icmp_during(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
+    kinds: dict[tuple[str, str, bool], list[int]] = {}
+    for row in attempt.ending.icmp_rows:
+        packet = attempt.segments[row].packet
+        if packet.icmp is not None and packet.ip is not None:
+            kind = kind_of(packet.icmp.version, packet.icmp.type, packet.icmp.code)
+            kinds.setdefault((kind, str(packet.ip.src), packet.ip.src == attempt.server), []).append(row)
+    for (kind, sender, by_target), rows in kinds.items():
+        yield IcmpDuring(
+            frames=subject.frames(group, *rows[:4], most=1),
+            count=len(group),
+            kind=kind,
+            sender=sender,
+            by_target=by_target,
         )
 
 
@@ -193,7 +257,7 @@ def _stalled(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]
         s.number for s in attempt.segments if s.client == last.client and s.position == last.position and s.length
     )
     yield Stalled(
-        frames=repeats[:6], count=len(group), by_client=last.client, size=last.length,
+        frames=repeats[:6], count=len(group), by_client=last.client, size=last.length, large=last.length >= _LARGE,
         acknowledged_size=max(through, default=0),
     )  # fmt: skip
 
@@ -206,11 +270,24 @@ def _worked(subject: Subject, attempt: Attempt, group: Group) -> Worked:
         protocol = greeting(attempt.stream(client=False))
         how, said = "talked", _NAMES.get(protocol, protocol)
     else:
-        how, said = "accepted", ""
+        how, said = ("accepted" if attempt.ending.handshake == "complete" else "answered"), ""
     rows = attempt.ending.synack_rows[:1] or (0,)
     return Worked(
         frames=subject.frames(group, *rows, most=2), count=len(group), how=how, said=said, encrypted=encrypted
     )
+
+
+def _only_reset(attempt: Attempt) -> bool:
+    """Whether behind the handshake the server's side sent nothing but a RST, and that at once."""
+    begun = attempt.accepted
+    if begun is None:
+        return False
+    behind = [
+        s
+        for s in attempt.segments
+        if not s.client and not s.icmp and s.number > begun.number and (s.length or s.flags & 7)
+    ]
+    return bool(behind) and all(s.has(RST) for s in behind) and behind[0].ts_ns - begun.ts_ns < _AT_ONCE_NS
 
 
 def _first_words(subject: Subject, attempt: Attempt, group: Group) -> tuple[int, ...]:

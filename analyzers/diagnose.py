@@ -86,8 +86,17 @@ def _evidence(subject: Subject, facts: list[Fact]) -> Iterator[Evidence]:
         share = f" ({fact.count:,} of {total:,} attempts)" if total > 1 else ""
         yield Evidence(fact.text() + share, fact.frames)
     for attempt, group in subject.failing:
+        rows = attempt.ending.ignored_rst_rows[:4]
+        if rows:
+            ttls = sorted({attempt.segments[row].ttl for row in rows})
+            shown = ", ".join(map(str, ttls))
+            yield Evidence(
+                f"both sides went on after a RST with TTL {shown}, which so closed nothing",
+                subject.frames(group, *rows, most=1),
+            )
         for note in attempt.ending.notes:
-            yield Evidence(note, subject.frames(group, 0, most=1))
+            if "after a RST" not in note:
+                yield Evidence(note, subject.frames(group, 0, most=1))
         tunnels = attempt.segments[0].packet.tunnels
         if tunnels:
             yield Evidence(f"carried inside {', '.join(tunnels)}", (attempt.segments[0].number,))

@@ -47,7 +47,7 @@ class BegunBefore(Fact):
     """Packets of a connection whose SYN is not in the capture."""
 
     def text(self) -> str:
-        return "the capture holds no SYN of this connection: it began before, or elsewhere"
+        return "the capture holds no SYN of this connection: it began before or elsewhere, or never began"
 
 
 @fact
@@ -66,6 +66,14 @@ class PayloadCut(Fact):
 
     def text(self) -> str:
         return "the server spoke, but its first bytes are not in the capture (cut by the snap length, or lost)"
+
+
+@fact
+class SynAckMissing(Fact):
+    """Both sides went on behind a SYN, but no SYN-ACK is in the capture."""
+
+    def text(self) -> str:
+        return "SYN, then segments of both sides, but no SYN-ACK: the capture lost it, or there never was a connection"
 
 
 def facts(subject: Subject) -> Iterator[Fact]:
@@ -91,6 +99,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
             if ending.handshake == "complete":
                 rows = [i for i, s in enumerate(attempt.segments) if not s.client and s.length][:1]
                 yield PayloadCut(frames=subject.frames(group, *rows), count=len(group))
+                continue
+            if ending.handshake == "partial" and ending.outcome != "one-sided-client":
+                yield SynAckMissing(frames=subject.frames(group, 0, 1, most=1), count=len(group))
                 continue
             both = {s.client for s in attempt.segments if not s.icmp}
             if len(both) == 1 and (ending.syn_rows or ending.synack_rows):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
-from analyzers.words import duration
+from analyzers.words import duration, times
 from captures.packet import ACK
 
 INITIAL_TTLS = (32, 64, 128, 255)
@@ -32,7 +32,7 @@ class SynReset(Fact):
         start = initial_ttl(self.ttl)
         return (
             f"RST {duration(self.after_ns)} after the SYN, arriving with TTL {self.ttl} "
-            f"({start - self.ttl} routers away if it started at {start}){odd}"
+            f"({times(start - self.ttl, 'router')} away if it started at {start}){odd}"
         )
 
 
@@ -49,12 +49,14 @@ class ResetDistance(Fact):
 
     def text(self) -> str:
         answer = f"the {self.other_kind.upper()} of port {self.other_port} with TTL {self.other_ttl}"
-        hops = abs(self.ttl - self.other_ttl)
+        hops = times(abs(self.ttl - self.other_ttl), "hop")
         return {
-            "same": f"RST TTL {self.ttl} equals {answer}: same distance",
-            "nearer": f"RST TTL {self.ttl}, but {answer}: the RST was made {hops} hop(s) nearer",
-            "farther": f"RST TTL {self.ttl}, but {answer}: the RST was made {hops} hop(s) farther away",
-        }.get(self.relation, f"RST TTL {self.ttl}, but {answer}: not the same stack")
+            "same": f"RST TTL {self.ttl} equals {answer}: as if from the same distance",
+            "nearer": f"RST TTL {self.ttl}, but {answer}: as if made {hops} nearer (a device in front of the host, or the "
+            "other port is forwarded deeper)",
+            "farther": f"RST TTL {self.ttl}, but {answer}: as if made {hops} farther away (this port is forwarded deeper, "
+            "or a device in front answers for the other)",
+        }.get(self.relation, f"RST TTL {self.ttl}, but {answer}: not the same stack, or not the same host")
 
 
 def facts(subject: Subject) -> Iterator[Fact]:

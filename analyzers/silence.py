@@ -56,8 +56,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 frames=subject.frames(group, *rows[:6], most=1 if len(rows) > 1 else 4), count=len(group), tries=len(rows),
                 listened_ns=listened, watched=listened >= _ENOUGH_NS and not watch.dropped, dropped=watch.dropped,
             )  # fmt: skip
-            if all(syn.tcp.checksum_ok is False for syn in attempt.syns):
-                yield SynChecksumWrong(frames=subject.frames(group, rows[0]), count=len(group))
+    for attempt, group in subject.failing:
+        if attempt.ending.outcome == "silent" and all(syn.tcp.checksum_ok is False for syn in attempt.syns):
+            yield SynChecksumWrong(frames=subject.frames(group, attempt.ending.syn_rows[0]), count=len(group))
     if subject.symptom in ("silence", "half-open") and subject.elsewhere:
         ports = tuple(sorted({answer.port for answer in subject.elsewhere}))
         yield AnswersElsewhere(frames=tuple(a.frame for a in subject.elsewhere[:3]), ports=ports)

@@ -35,6 +35,16 @@ class NoCommonAlgorithm(Fact):
 
 
 @fact
+class ClientNotSsh(Fact):
+    """The client's first bytes are not SSH, though the server's are."""
+
+    said: str
+
+    def text(self) -> str:
+        return f"the client began with {self.said!r}, which is not SSH"
+
+
+@fact
 class SshLastWords(Fact):
     """Plain text that the server sent instead of going on with SSH, before it closed. `meaning` is a known text's name."""
 
@@ -76,6 +86,10 @@ def _of(attempt: Attempt, count: int) -> Iterator[Fact]:
     server = talk.server
     if server.banner:
         yield SshBanner(frames=frames[:1], count=count, server_banner=server.banner, port=attempt.server_port)
+    first = attempt.stream(client=True)[:60]
+    if server.banner and len(first) >= 4 and not talk.client.banner:
+        said = first.split(b"\n")[0].decode("latin-1").strip()
+        yield ClientNotSsh(frames=_speaking(attempt, client=True)[:1], count=count, said=said)
     for name, mine, theirs in talk.missing[:1]:
         both = _speaking(attempt, client=True)[:2] + frames[:2]
         yield NoCommonAlgorithm(

@@ -2,19 +2,22 @@
 
 
 def duration(ns: int) -> str:
-    """A duration for people: 70 us, 0.3 ms, 25 ms, 3.1 s, 2 min 11 s."""
+    """A duration for people: 70 us, 0.3 ms, 25 ms, 3.1 s, 2 min 11 s, 5 h 3 min, 40 days."""
     ms = ns / 1e6
     if ms < 0.1:
         return f"{ns / 1e3:.0f} us"
     if ms < 10:
         return f"{ms:.1f} ms"
-    if ms < 1000:
+    if ms < 999.5:
         return f"{ms:.0f} ms"
     seconds = ns / 1e9
     if seconds < 100:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+    if seconds < 7200:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds < 172_800:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    return f"{seconds / 86400:,.0f} days"
 
 
 def times(count: int, noun: str) -> str:

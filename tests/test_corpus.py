@@ -147,7 +147,8 @@ SYMPTOMS: tuple[tuple[str, set[str]], ...] = (
     (r"silent-service|SIGSTOP", {"mute"}),
     (r"silent-drop", {"closed", "mute"}),
     (r"DenyUsers|PermitRootLogin|Too-many|RefuseConnection", {"healthy", "closed"}),
-    (r"router-RSTs", {"closed", "unseen"}),
+    (r"router-RSTs-the-server", {"mute", "unseen"}),  # the client is left waiting
+    (r"router-RSTs-the-client", {"closed"}),
     (r"PerSourcePenalties", {"healthy", "closed"}),
     (r"daemon-", {"closed"}),
     (r"", {"healthy"}),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from analyzers.attempts.columns import UNKNOWN
 from analyzers.attempts.ending import Ending
 from analyzers.attempts.ledger import Ledger
-from captures.packet import ACK, RST, SYN, Address, Packet, Tcp, decode
+from captures.packet import ACK, FIN, RST, SYN, Address, Packet, Tcp, decode
 
 Recall = Callable[[int, int, int], bytes]
 """`recall(file, at, length)`: the captured bytes of a frame, by the file it came from and its position there."""
@@ -95,6 +95,20 @@ class Attempt:
     @property
     def closing(self) -> Segment | None:
         return None if self.ending.closing_row is None else self.segments[self.ending.closing_row]
+
+    @property
+    def first_close(self) -> Segment | None:
+        """The first FIN or RST that was not ignored: who ended the connection. A later RST may only answer late data."""
+        ignored = self.ending.ignored_rst_rows
+        for row, segment in enumerate(self.segments):
+            if (
+                not segment.icmp
+                and segment.flags & (FIN | RST)
+                and row not in ignored
+                and segment.number > self.segments[0].number
+            ):
+                return segment
+        return None
 
     @property
     def synack(self) -> Segment | None:

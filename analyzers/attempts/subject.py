@@ -10,7 +10,8 @@ from analyzers.attempts.talk import greeting, last_words, listen
 from captures.packet import RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
-_TOO_SHORT_NS = 1_000_000_000  # a single SYN without answer is no silence when the capture ends sooner
+_TOO_SHORT_NS = 1_000_000_000  # several SYNs without answer are no silence when the capture ends sooner
+_LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead neighbour after about 3.1 s
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
 _TELLING_BYTES = 16  # of a server's first words, to say which protocol they are
@@ -42,6 +43,7 @@ class Watch:
 class Answer:
     """An answer that bears the service's address, from another port: what it was, its TTL, its frame."""
 
+    trace: int
     port: int
     kind: str  # syn-ack or rst
     ttl: int
@@ -85,8 +87,10 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
     direct = _BY_OUTCOME.get(attempt.ending.outcome)
     if direct is not None:
         return direct
+    if attempt.ending.handshake == "partial":
+        return "unseen"
     talk = listen(attempt)
-    server_first = attempt.closing is not None and not attempt.closing.client
+    server_first = closed_by_server(attempt)
     if talk is not None and talk.server.banner:
         if talk.stage == "encrypted" and not _gave_up(attempt):
             return "healthy"
@@ -104,14 +108,21 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
 
 
 def ended_early(attempt: Attempt, watch: Watch) -> bool:
-    """Whether the capture stops so soon behind a single SYN that an answer may just not have come yet."""
-    return len(attempt.ending.syn_rows) == 1 and watch.last_ns - attempt.syns[0].ts_ns < _TOO_SHORT_NS
+    """Whether the capture stops so soon behind its only SYN that an answer may just not have come yet."""
+    listened = watch.last_ns - attempt.syns[0].ts_ns
+    return listened < (_TOO_SHORT_NS if len(attempt.ending.syn_rows) > 1 else _LONG_ENOUGH_NS)
+
+
+def closed_by_server(attempt: Attempt) -> bool:
+    """Whether the server's side was the first to close or reset."""
+    first = attempt.first_close
+    return first is not None and not first.client
 
 
 def _spoke(attempt: Attempt, expected_ssh: bool) -> str:
     """The symptom when the server spoke, but not SSH."""
     first = attempt.stream(client=False)
-    server_first = attempt.closing is not None and not attempt.closing.client
+    server_first = closed_by_server(attempt)
     if expected_ssh and len(first) < min(attempt.server_bytes, _TELLING_BYTES):
         return "unseen"  # it said something, but the capture does not hold what
     if expected_ssh:
@@ -129,8 +140,8 @@ def proxied_handshake(attempt: Attempt) -> bool:
 
 
 def foreign_reset(attempt: Attempt) -> bool:
-    """Whether the RST that closed a connection arrived with another TTL than all else from the server's side."""
-    closing = attempt.closing
+    """Whether the RST that ended a connection first arrived with another TTL than all else from the server's side."""
+    closing = attempt.first_close
     if closing is None or closing.client or not closing.has(RST) or proxied_handshake(attempt):
         return False
     others = {s.ttl for s in attempt.segments if not s.client and not s.icmp and not s.has(RST)}

@@ -1,10 +1,11 @@
 """Packet filters, on the target host and on the path: they forge a RST, send an ICMP error, or drop."""
 
-from analyzers.after import ForeignReset, NeverSpoke, Stalled
+from analyzers.after import BareReset, ForeignReset, NeverSpoke, Stalled
+from analyzers.attempts.icmp import KINDS
 from analyzers.model import Cause, seen
-from analyzers.reset import ResetDistance, SynReset
+from analyzers.reset import SynReset
 from analyzers.silence import Unanswered
-from analyzers.unreachable import KINDS, IcmpRefusal
+from analyzers.unreachable import IcmpRefusal
 
 _ERRORS = sorted(
     {
@@ -17,12 +18,12 @@ _ERRORS = sorted(
 CAUSES = (
     Cause(
         "reset.target.filter", "a packet filter on the target host refuses with a RST", "server-host",
-        requires=(seen(SynReset),), excludes=(seen(ResetDistance, relation="nearer"), seen(ResetDistance, relation="farther")),
+        requires=(seen(SynReset),),
         source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
     ),
     Cause(
         "reset.network.firewall", "a firewall on the path forges a RST in the target's name", "firewall",
-        requires=(seen(SynReset),), supports=(seen(ResetDistance, relation="nearer"),),
+        requires=(seen(SynReset),),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",
     ),
     *(
@@ -51,12 +52,24 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
-        requires=(seen(ForeignReset),), supports=(seen(ForeignReset),),
+        requires=(seen(ForeignReset),), supports=(seen(ForeignReset, programs=False),),
         source="measured: a string match in a router's FORWARD chain; CenTrace captures",
+    ),
+    Cause(
+        "closed.network.firewall.bare-reset", "a device on the path reset the established connection in the server's name", "firewall",
+        requires=(seen(BareReset),), source="measured: tcp-reset rules on established connections",
+    ),
+    Cause(
+        "closed.network.path.other-way-back", "the server closed, and its RST came back another way", "server-host",
+        requires=(seen(ForeignReset, programs=True),), source="unverified: ways of different length",
     ),
     Cause(
         "mute.network.firewall.one-sided", "a device on the path reset the server only, and the client waits", "firewall",
         requires=(seen(NeverSpoke),), source="measured: a reset sent towards the server on its banner",
+    ),
+    Cause(
+        "stalled.target.filter.rule-inserted", "a filter rule or ban on the target was put in place during the connection",
+        "server-host", requires=(seen(Stalled),), source="measured: DROP and ICMP rejects on an established connection",
     ),
     Cause(
         "stalled.network.firewall.rule-inserted", "a filter rule or ban was put in place during the connection", "firewall",

@@ -13,8 +13,13 @@ CAUSES = (
         excludes=(seen(Worked, how="ssh"),), proof=(seen(Worked, how="talked"),), source="the server's own bytes",
     ),
     Cause(
-        "healthy.accepted", "the handshake completes; nothing was asked of the service", "unknown",
+        "healthy.accepted", "the handshake completes; the server said nothing before the client left", "unknown",
         requires=(seen(Worked, how="accepted"),), excludes=(seen(Worked, how="ssh"), seen(Worked, how="talked")),
         source="RFC 9293 section 3.5",
+    ),
+    Cause(
+        "healthy.answered", "the port answers with a SYN-ACK; the client asked no more", "unknown",
+        requires=(seen(Worked, how="answered"),),
+        excludes=tuple(seen(Worked, how=how) for how in ("ssh", "talked", "accepted")), source="RFC 9293 section 3.5",
     ),
 )  # fmt: skip

@@ -1,15 +1,14 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
-from analyzers.after import NeverSpoke, SpokeOtherProtocol, Stalled
+from analyzers.after import BareReset, ClosedWithoutWord, IcmpDuring, NeverSpoke, SpokeOtherProtocol, Stalled
 from analyzers.model import Cause, seen
-from analyzers.reset import ResetDistance, SynReset
+from analyzers.reset import SynReset
 from analyzers.silence import AnswersElsewhere, Unanswered
 
 CAUSES = (
     Cause(
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
-        requires=(seen(SynReset),), excludes=(seen(ResetDistance, relation="nearer"),),
-        source="RFC 9293 section 3.10.7.1; measured on Linux",
+        requires=(seen(SynReset),), source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
     Cause(
         "silence.target.host.down", "the target host is off, or no host has this address", "server-host",
@@ -31,7 +30,15 @@ CAUSES = (
     ),
     Cause(
         "stalled.target.host.died", "the target went away in the middle of the connection", "server-host",
-        requires=(seen(Stalled),), source="unverified",
+        requires=(seen(Stalled),), excludes=(seen(IcmpDuring, by_target=True),), source="unverified",
+    ),
+    Cause(
+        "closed.target.service.closed", "the service itself closed without a word", "server-host",
+        requires=(seen(ClosedWithoutWord),), source="RFC 9293: any program may",
+    ),
+    Cause(
+        "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
+        requires=(seen(BareReset),), source="measured: a tcp-reset rule put in place during a session",
     ),
     *(
         Cause(

@@ -1,20 +1,20 @@
 """NAT boxes: nothing behind the port, or something behind it that refuses."""
 
+from analyzers.attempts.icmp import KINDS
 from analyzers.model import Cause, seen
-from analyzers.reset import ResetDistance, SynReset
+from analyzers.reset import SynReset
 from analyzers.silence import Unanswered
-from analyzers.unreachable import KINDS, IcmpRefusal
+from analyzers.unreachable import IcmpRefusal
 
 CAUSES = (
     Cause(
         "reset.network.nat.no-mapping", "the address is a NAT box without a forward for this port", "nat",
-        requires=(seen(SynReset),), supports=(seen(ResetDistance, relation="nearer"),),
-        excludes=(seen(ResetDistance, relation="farther"),),
+        requires=(seen(SynReset),),
         source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(
         "reset.backend.closed-port", "the port is forwarded to a host behind the address, where nothing listens", "backend",
-        requires=(seen(SynReset),), excludes=(seen(ResetDistance, relation="nearer"),),
+        requires=(seen(SynReset),),
         source="measured: DNAT to a host with a closed port",
     ),
     *(

@@ -1,10 +1,11 @@
 """Routers and the path itself: no route, no host behind the last router, loops, loss, packets too big."""
 
-from analyzers.after import Stalled
+from analyzers.after import IcmpDuring, NeverSpoke, Stalled
+from analyzers.attempts.icmp import KINDS
 from analyzers.handshake import AbortedByClient, HalfOpen
 from analyzers.model import Cause, seen
 from analyzers.silence import SynChecksumWrong, Unanswered
-from analyzers.unreachable import KINDS, ROUTING, IcmpRefusal
+from analyzers.unreachable import ROUTING, IcmpRefusal
 
 _BY_ROUTERS = sorted((ROUTING & set(KINDS.values())) | {"admin-prohibited"})
 
@@ -36,11 +37,16 @@ CAUSES = (
     ),
     Cause(
         "stalled.network.path.mtu", "segments above a certain size vanish: a path MTU black hole", "router",
-        requires=(seen(Stalled),), source="measured: KEXINIT repeated unanswered behind a filter for large packets",
+        requires=(seen(Stalled, large=True),), source="measured: KEXINIT repeated unanswered behind a filter for large packets",
     ),
     Cause(
         "stalled.network.path.lost", "the path stopped carrying packets", "router",
         requires=(seen(Stalled),), source="unverified",
+    ),
+    Cause(
+        "mute.network.router.ttl-exceeded", "the client's data ran out of hops, as a traceroute's does", "client-host",
+        requires=(seen(NeverSpoke), seen(IcmpDuring, kind="ttl-exceeded")), proof=(seen(IcmpDuring, kind="ttl-exceeded"),),
+        source="RFC 792; CenTrace captures",
     ),
     Cause(
         "half-open.origin.client.left", "the client asked and left, as a SYN scanner does", "client-host",

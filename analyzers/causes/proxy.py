@@ -29,11 +29,11 @@ CAUSES = (
     ),
     Cause(
         "closed.target.proxy.syn-proxy", "a SYN proxy completed the handshake, then the server behind it refused",
-        "firewall", requires=(seen(ProxiedHandshake),), supports=(seen(ProxiedHandshake),),
+        "unknown", requires=(seen(ProxiedHandshake, refused=True),), supports=(seen(ProxiedHandshake, refused=True),),
         source="measured: SYNPROXY on a router before a closed port",
     ),
     Cause(
-        "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "load-balancer",
+        "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "unknown",
         requires=(seen(NeverSpoke),), supports=(seen(ProxiedHandshake),), source="measured: SYNPROXY before a host that drops",
     ),
 )  # fmt: skip

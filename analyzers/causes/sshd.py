@@ -2,7 +2,7 @@
 
 from analyzers.after import ClosedAfterWords, ClosedWithoutWord, ForeignReset
 from analyzers.model import Cause, seen
-from analyzers.ssh import NoCommonAlgorithm, SshBanner, SshLastWords
+from analyzers.ssh import ClientNotSsh, NoCommonAlgorithm, SshBanner, SshLastWords
 
 _OPENSSH = "OpenSSH sshd.c, its history; measured with 9.2 and 10.x"
 
@@ -43,9 +43,8 @@ CAUSES = (
     ),
     Cause(
         "closed.target.sshd.bad-identification", "the client's first line was not SSH, so sshd refused it", "client-host",
-        requires=(seen(SshLastWords, meaning="bad-identification"),),
-        proof=(seen(SshLastWords, meaning="bad-identification", client_spoke_ssh=False),),
-        excludes=(seen(SshLastWords, meaning="bad-identification", client_spoke_ssh=True),), source=_OPENSSH,
+        requires=(seen(ClientNotSsh),), supports=(seen(ClientNotSsh),),
+        proof=(seen(SshLastWords, meaning="bad-identification", client_spoke_ssh=False),), source=_OPENSSH,
     ),
     Cause(
         "closed.target.sshd.version", "client and sshd speak different major versions of SSH", "client-host",
@@ -58,7 +57,7 @@ CAUSES = (
     Cause(
         "closed.target.sshd.after-banner", "the SSH server identified itself and then closed, without saying why",
         "server-host", requires=(seen(SshBanner), seen(ClosedAfterWords)),
-        excludes=(seen(NoCommonAlgorithm), seen(SshLastWords), seen(ForeignReset)),
+        excludes=(seen(NoCommonAlgorithm), seen(SshLastWords), seen(ForeignReset), seen(ClientNotSsh)),
         source="measured: login grace time over, client left, server died",
     ),
     Cause(

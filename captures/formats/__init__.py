@@ -14,13 +14,15 @@ from captures.formats.window import Interface, Reader, Window
 __all__ = ["Interface", "NotACapture", "ReadInto", "Reader", "Window", "open_capture"]
 
 # Older or foreign containers that a user may well try; naming them helps more than "unknown format".
+_PACKED = {
+    b"PK\x03\x04": "a zip archive: unzip -p FILE | netprobe replay -",
+    b"BZh": "bzip2: bunzip2 -c FILE | netprobe replay -",
+}
 _FOREIGN = {
     b"snoop\0\0\0": "a snoop capture",
     b"XCP\0": "a Network Associates Sniffer capture",
     b"GMBU": "a Microsoft Network Monitor capture",
     b"RTSS": "a Microsoft Network Monitor 1 capture",
-    b"PK\x03\x04": "a zip archive",
-    b"BZh": "bzip2-compressed",
 }
 
 
@@ -52,6 +54,9 @@ def open_capture(read_into: ReadInto) -> Reader:
         reader.compression = tuple(compression)
         reader.windows = _told(reader, reader.windows, streams)
         return reader
+    for magic, name in _PACKED.items():
+        if head.startswith(magic):
+            raise NotACapture(f"this is {name}")
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
             raise NotACapture(f"this is {name}, not pcap or pcapng; convert it with: editcap -F pcapng IN OUT")

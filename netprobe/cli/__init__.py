@@ -1,5 +1,7 @@
 """The command line: one file per command. Commands are imported when they are asked for, so that starting up is cheap."""
 
+import os
+import sys
 from importlib import import_module
 
 import click
@@ -28,9 +30,22 @@ class _Lazy(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
-@click.version_option(__version__, prog_name="netprobe")
 def main() -> None:
+    """The program. What goes wrong with the output is one line, and exit code 5."""
+    if sys.stdout is None:  # started with a closed stdout
+        sys.exit(5)
+    try:
+        commands()
+    except OSError as error:
+        click.echo(f"netprobe: cannot write the report: {error.strerror or error}", err=True)
+        # What is still buffered cannot be written either; do not let the interpreter try again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(5)
+
+
+@click.command("netprobe", cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="netprobe")
+def commands() -> None:
     """Who refused this connection, where, and on what evidence?
 
     netprobe reads packet captures and says of every TCP connection attempt how it ended: a verdict with its

@@ -20,6 +20,7 @@ def command(cause: str | None) -> None:
         for row in CAUSES:
             click.echo(f"{row.id:<{width}}  {row.title}")
         return
+    cause = cause.strip(".")
     rows = find(cause)
     if not rows and cause not in PREFIXES:
         near = [row.id for row in CAUSES if cause.split(".")[-1] in row.id][:5]

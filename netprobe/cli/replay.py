@@ -27,6 +27,7 @@ Exit codes:
   2  usage error, or an input that does not exist
   3  an input could not be read as a capture (the others are reported)
   4  no TCP connection attempt in the input, or none left by the filters
+  5  the report could not be written
   130  interrupted by Ctrl-C; what was read until then is reported
 """
 
@@ -156,7 +157,7 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
         for piece in document(done, judged()):
             click.echo(piece, nl=False)
     else:
-        bad = _print(done, chosen, failed, numeric)
+        bad = _print(done, chosen, filters, failed, numeric)
     if done.interrupted:
         return 130
     if unread:
@@ -164,15 +165,16 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
     return 4 if not len(chosen) else 1 if bad else 0
 
 
-def _print(done: Replay, chosen: Array, failed: bool, numeric: bool) -> bool:
+def _print(done: Replay, chosen: Array, filters: Filters, failed: bool, numeric: bool) -> bool:
     from netprobe.cli.output import printer
     from netprobe.report import terminal
 
     show = printer()
     for source in done.sources:
-        show(terminal.source_lines(source))
+        if not source.error:  # said on stderr
+            show(terminal.source_lines(source))
     if not len(chosen):
-        show(terminal.nothing_lines(done, filtered=len(done.ledger) > 0))
+        show(terminal.nothing_lines(done, filtered=filters != Filters()))
         return False
     if count_services(done.ledger, chosen) > _SHOW_EACH:
         return terminal.show_alike(alike(done.ledger, chosen), show, failed)

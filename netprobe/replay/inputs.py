@@ -77,6 +77,8 @@ def expand(paths: list[str]) -> list[str]:
                 raise UnreadableInput(f"{path}: no such file")
             out.append(path)
             continue
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UnreadableInput(f"{path}: permission denied")
         found = sorted(str(p) for p in Path(path).rglob("*") if p.is_file() and not p.name.startswith("."))
         if not found:
             raise UnreadableInput(f"{path}: no files in this directory")
@@ -91,7 +93,7 @@ def open_input(path: str, interrupt: Interrupt | None = None) -> Input:
         handle = open(0, "rb", buffering=0, closefd=False) if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115
         status = os.fstat(handle.fileno())
         regular = stat.S_ISREG(status.st_mode)
-        read_into = handle.readinto if interrupt is None else interrupt.guard(handle.readinto)
+        read_into = handle.readinto if interrupt is None else interrupt.guard(handle)
         reader = open_capture(read_into)
     except (NotACapture, OSError) as error:
         if handle is not None:

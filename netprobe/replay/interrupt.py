@@ -1,12 +1,19 @@
 """Ctrl-C while reading: the input ends where it is, and all that was read until then is reported."""
 
+import select
 import signal
+import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
+from os import fstat
 from typing import Any
 
 from captures.formats import ReadInto
+
+_DRAIN_S = 1.0  # how long a writer at the other end of a pipe, which got the same Ctrl-C, may take to flush
 
 
 class Interrupt:
@@ -14,27 +21,36 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.pressed = False
+        self._deadline = 0.0
         self._reading = False
 
-    def guard(self, read_into: ReadInto) -> ReadInto:
-        """The same reader, which ends when Ctrl-C was pressed."""
+    def guard(self, handle: FileIO) -> ReadInto:
+        """The handle's `readinto`, which ends when Ctrl-C was pressed: a file's at once, a pipe's when it is drained."""
+        pipe = not stat.S_ISREG(fstat(handle.fileno()).st_mode)
 
         def read(target: Any) -> int:
             if self.pressed:
-                return 0
+                return drain(target) if pipe else 0
             self._reading = True
             try:
-                return read_into(target)
+                return handle.readinto(target) or 0
             except KeyboardInterrupt:
-                return 0
+                return drain(target) if pipe else 0
             finally:
                 self._reading = False
+
+        def drain(target: Any) -> int:
+            left = self._deadline - time.monotonic()
+            ready = left > 0 and select.select([handle], [], [], left)[0]
+            return handle.readinto(target) or 0 if ready else 0
 
         return read
 
     def _handle(self, *_: object) -> None:
-        again, self.pressed = self.pressed, True
-        if self._reading or again:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed, self._deadline = True, time.monotonic() + _DRAIN_S
+        if self._reading:
             raise KeyboardInterrupt
 
     @contextmanager

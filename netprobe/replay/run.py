@@ -82,19 +82,20 @@ class Replay:
         return diagnose(service, self.ledger, self.recall, self.watches, self._answers(service))
 
     def _answers(self, service: Service) -> list[Answer]:
-        """What the service's address answered to SYNs on other ports, one answer a port and kind."""
+        """What the service's address answered to SYNs on other ports, as seen from the same place."""
         if self._elsewhere is None:
             self._elsewhere = _answers_by_address(self.ledger)
         packed = int(service.address)
         key = (service.address.version, packed >> 64, packed & 0xFFFFFFFFFFFFFFFF)
-        found = [a for a in self._elsewhere.get(key, ()) if a.port != service.port]
+        traces = {int(trace) for trace in self.ledger.columns["trace"][service.members[:_MOST_ANSWERS]]}
+        found = [a for a in self._elsewhere.get(key, ()) if a.port != service.port and {a.trace} == traces]
         return found[:_MOST_ANSWERS]
 
 
 def _answers_by_address(ledger: Ledger) -> dict[tuple[int, int, int], list[Answer]]:
     """For every server address its SYN-ACKs and refusing RSTs, the first of each port and TTL."""
     out: dict[tuple[int, int, int], list[Answer]] = defaultdict(list)
-    seen: set[tuple[tuple[int, int, int], int, int]] = set()
+    seen: set[tuple[tuple[int, int, int], int, int, int]] = set()
     sides = client_sides(ledger).tolist()
     columns = ledger.columns
     for index, story in enumerate(ledger.story.tolist()):
@@ -105,9 +106,10 @@ def _answers_by_address(ledger: Ledger) -> dict[tuple[int, int, int], list[Answe
         side = 1 - sides[index]
         key = (int(columns["family"][index]), int(columns["end_hi"][index, side]), int(columns["end_lo"][index, side]))
         port, ttl = int(columns["port"][index, side]), ledger.cell("ttl", index, row)
-        if (key, port, ttl) not in seen and len(out[key]) < 4 * _MOST_ANSWERS:
-            seen.add((key, port, ttl))
-            out[key].append(Answer(port, ending.answer, ttl, ledger.cell("number", index, row)))
+        trace = int(columns["trace"][index])
+        if (key, port, ttl, trace) not in seen and len(out[key]) < 4 * _MOST_ANSWERS:
+            seen.add((key, port, ttl, trace))
+            out[key].append(Answer(trace, port, ending.answer, ttl, ledger.cell("number", index, row)))
     return out
 
 

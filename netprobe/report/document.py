@@ -32,7 +32,11 @@ def timestamp(ns: int) -> str:
 def document(replay: Replay, services: Iterable[tuple[Service, Verdict]]) -> Iterator[str]:
     """The whole report as one JSON document, in pieces: a line for its head, a line a service, a line for its end."""
     names = [source.name for source in replay.sources if not source.error]
-    head = {"schema": SCHEMA, "complete": not replay.interrupted, "sources": [_source(s) for s in replay.sources]}
+    head = {
+        "schema": SCHEMA,
+        "complete": not replay.interrupted and not any(s.error for s in replay.sources),
+        "sources": [_source(s) for s in replay.sources],
+    }
     yield _json(head)[:-1] + ', "services": ['
     separator = "\n"
     for service, verdict in services:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from analyzers.attempts.attempt import frame_of
 from analyzers.attempts.services import Alike, Service
-from analyzers.model import Alternative, Strength, Verdict
+from analyzers.model import Strength, Verdict
 from analyzers.words import duration, times
 from netprobe.replay.run import Replay, Source
 from netprobe.words import advice
@@ -42,9 +42,6 @@ def shown_time(ns: int) -> str:
 
 def source_lines(source: Source) -> Iterator[Line]:
     """What was read, in one line, and what was wrong with it."""
-    if source.error:
-        yield [("not read: ", "bold red"), (source.error, "")]
-        return
     parts = [source.format, times(source.frames, "frame")]
     if source.first_ns is not None and source.last_ns is not None:
         parts.append(duration(source.last_ns - source.first_ns))
@@ -104,7 +101,7 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
     yield [("  Evidence", "underline")]
     for evidence in verdict.evidence:
         yield from _cited(evidence.text, frame_text(evidence.frames, names))
-    yield from _alternative_lines(verdict.alternatives)
+    yield from _alternative_lines(verdict)
     for reason in verdict.void:
         yield from _wrapped(f"Void: {reason}", "  ", "dim")
     steps = advice(verdict.cause, service)
@@ -141,11 +138,14 @@ def frame_text(ids: Sequence[int], names: Sequence[str]) -> str:
     return text if len(names) < 2 else f"{text} of {names[file]}"
 
 
-def _alternative_lines(alternatives: Iterable[Alternative]) -> Iterator[Line]:
-    standing = [a for a in alternatives if a.strength is not Strength.RULED_OUT]
-    ruled_out = [a for a in alternatives if a.strength is Strength.RULED_OUT]
-    if standing:
-        yield [("  Also possible", "underline")]
+def _alternative_lines(verdict: Verdict) -> Iterator[Line]:
+    below = [a for a in verdict.alternatives if a.strength is verdict.strength]
+    weaker = [a for a in verdict.alternatives if Strength.RULED_OUT < a.strength < verdict.strength]
+    ruled_out = [a for a in verdict.alternatives if a.strength is Strength.RULED_OUT]
+    for heading, standing in (("One of these", below), ("Less likely, but possible", weaker)):
+        if not standing:
+            continue
+        yield [(f"  {heading}", "underline")]
         for alternative in standing[:_ALTERNATIVES_SHOWN]:
             yield [("    ", ""), (alternative.cause, "magenta")]
             yield from _wrapped(alternative.why, "      ", "")
@@ -190,9 +190,20 @@ def show_alike(groups: Sequence[Alike], show: Show, failed: bool) -> bool:
 
 
 def nothing_lines(replay: Replay, filtered: bool) -> Iterator[Line]:
-    """What an empty result means."""
+    """What an empty result means: that no packet left, only where the whole capture could be read."""
+    read = [source for source in replay.sources if not source.error]
     if filtered:
         yield [("No attempt is left by the filters.", "bold")]
+    elif any(source.counts["unreadable"] or source.notes for source in read):
+        yield [("No TCP connection attempt in what could be read of the input.", "bold")]
+    elif len(replay.ledger):
+        errors = sum(source.counts["icmp-error"] for source in read)
+        yield [
+            (
+                f"No TCP connection attempt, but {times(errors, 'ICMP error')} about TCP packets that are not in the capture.",
+                "bold",
+            )
+        ]
     elif any(not source.error for source in replay.sources):
         yield [("No TCP connection attempt in the input.", "bold")]
         yield from _wrapped(

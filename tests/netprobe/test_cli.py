@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from netprobe.cli import main
+from netprobe.cli import commands
 from tests.notation import packets, write_pcap
 
 REFUSED = "0 > S 1000\n+.02 < R. 0 ack 1001 ttl 61"
@@ -26,7 +26,7 @@ HEALTHY = """
 
 
 def run(*args: str, stdin: bytes | None = None) -> Result:
-    return CliRunner().invoke(main, list(args), input=stdin)
+    return CliRunner().invoke(commands, list(args), input=stdin)
 
 
 @pytest.fixture
