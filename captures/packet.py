@@ -35,6 +35,7 @@ class Ip:
     flow_label: int = 0
     options: bytes = b""
     extensions: tuple[int, ...] = ()
+    source_routed: bool = False  # still on its way to another destination than `dst`
 
     @property
     def is_later_fragment(self) -> bool:

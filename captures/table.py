@@ -176,9 +176,10 @@ class _Scan:
                 kind[tagged] = self.read(l3[tagged] + 2, _WORD)
                 l3[tagged] += 4
                 tagged = tagged[_IS_VLAN[kind[tagged]]]
-            is_ip = _IS_IP[kind]
+            cut = l3 > self.end[frame]  # inside the link header: what was read there is the next frame's
+            is_ip = _IS_IP[kind] & ~cut
             if not is_ip.all():
-                self._aside(frame, _SLOW_TYPE[kind] | _IS_VLAN[kind], ~is_ip)
+                self._aside(frame, _SLOW_TYPE[kind] | _IS_VLAN[kind] | cut, ~is_ip)
                 frame, l3 = frame[is_ip], l3[is_ip]
         short = l3 >= self.end[frame]
         version = self.window.buffer[np.minimum(l3, len(self.window.buffer) - 1)] >> 4
@@ -202,12 +203,13 @@ class _Scan:
         total = ip["length"].astype(np.int64)
         offloaded = total == 0
         if offloaded.any():
-            wire = self.window.start[frame] + self.window.origlen[frame] - l3
+            wire = self.window.start[frame] + np.maximum(self.window.origlen, self.window.caplen)[frame] - l3
             total = np.where(offloaded, wire, total)
         l4 = l3 + size
         end = np.minimum(self.end[frame], l3 + total)
         later = (ip["fragment"] & 0x1FFF) != 0
-        odd = ((ip["fragment"] & 0x2000) != 0) | (size < 20) | (total < size) | (l3 + 20 > end) | (l4 > end)
+        first = ((ip["fragment"] & 0x2000) != 0) & ~later
+        odd = first | (size < 20) | (total < size) | (l3 + 20 > end) | (l4 > end)
         self._transport(frame, l4, end, l3 + total, ip["protocol"], odd, later, ip, 1)
 
     def _ipv6(self, frame: Ints, l3: Ints) -> None:
@@ -242,8 +244,9 @@ class _Scan:
         if len(udp):
             ports = self.read(l4[udp], _QUOTED_TCP)
             tunnel[udp] = _TUNNEL_PORT[ports["sport"]] | _TUNNEL_PORT[ports["dport"]]
-        cut = (icmp & (l4 + 8 > end)) | ((protocol == 6) & ~odd)
-        slow = ~later & (tunnel | (odd & (protocol != 17)) | cut)
+        short = l4 + 8 > end
+        later = later & ~odd
+        slow = ~later & (tunnel | odd | (icmp & short) | ((protocol == 17) & short) | (protocol == 6))
         fast = icmp & ~slow
         self.counts["fragment"] += int(later.sum())
         self._aside(frame, slow, ~(fast | later))
@@ -261,7 +264,7 @@ class _Scan:
         self._add(
             frame, ip, ttl=ip["ttl"],
             sport=tcp["sport"], dport=tcp["dport"], seq=tcp["seq"], ack=tcp["ack"], flags=tcp["flags"],
-            window=tcp["window"], length=wire_end - payload, payload_start=payload,
+            window=tcp["window"], length=wire_end - payload, payload_start=np.minimum(payload, end),
             payload_caplen=np.maximum(end - payload, 0),
         )  # fmt: skip
 

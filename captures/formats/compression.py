@@ -1,6 +1,7 @@
 """Compressed captures: gzip, zstd, xz and lz4, recognised by their magic bytes and decompressed as a stream."""
 
 import io
+import lzma
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -22,10 +23,33 @@ def _zstd(source: Any) -> Any:
     return zstd.ZstdFile(source)
 
 
-def _xz(source: Any) -> Any:
-    import lzma
+class _Xz:
+    """xz streams one behind the other, with the zero padding that may stand between them (which lzma.LZMAFile takes for
+    the end)."""
 
-    return lzma.LZMAFile(source)
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._data = b""
+        self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=512 << 20)
+
+    def read1(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end. Raises EOFError when the data is cut, LZMAError when it is damaged."""
+        while True:
+            if self._inner.eof:
+                self._data = (self._inner.unused_data or self._source.read1(1 << 16)).lstrip(b"\0")
+                while not self._data and (more := self._source.read1(1 << 16)):
+                    self._data = more.lstrip(b"\0")
+                if not self._data:
+                    return b""
+                self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=512 << 20)
+            elif not self._data and self._inner.needs_input:
+                self._data = self._source.read1(1 << 16)
+                if not self._data:
+                    raise EOFError
+            out = self._inner.decompress(self._data, size)
+            self._data = b""
+            if out:
+                return out
 
 
 def _lz4(source: Any) -> Any:
@@ -37,7 +61,7 @@ def _lz4(source: Any) -> Any:
 _KINDS: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
     (b"\x1f\x8b", "gzip", _gzip),
     (b"\x28\xb5\x2f\xfd", "zstd", _zstd),
-    (b"\xfd7zXZ\0", "xz", _xz),
+    (b"\xfd7zXZ\0", "xz", _Xz),
     (b"\x04\x22\x4d\x18", "lz4", _lz4),
 )
 

@@ -47,6 +47,9 @@ class _Walk:
         self.counter = 0
         self.last_ts = 0
         self.stop = False
+        self.again = (
+            False  # collect once more before reading on: a large block stands behind the packets just collected
+        )
 
     def windows(self) -> Iterator[Window]:
         stream = self.stream
@@ -65,7 +68,8 @@ class _Walk:
             self.out.notes.append(f"cut short in the middle of a block, after frame {self.counter}")
 
     def _collect(self, batch: _Batch) -> bool:
-        """Walk the buffered blocks of one section; True when it stopped at a new section that is fully there."""
+        """Walk the buffered blocks of one section; True when there is more to do before new bytes are read."""
+        self.again = False
         stream = self.stream
         view, end = stream.view, stream.hi
         head = struct.Struct(self.endian + "II").unpack_from
@@ -74,7 +78,7 @@ class _Walk:
         counter = self.counter
         while at + 12 <= end:
             kind, length = head(view, at)
-            if kind == ENHANCED and 32 <= length <= end - at:
+            if kind == ENHANCED and 32 <= length <= end - at and not length & 3:
                 counter += 1
                 add_block(at)
                 add_number(counter)
@@ -89,7 +93,7 @@ class _Walk:
                     return False
                 head = struct.Struct(self.endian + "II").unpack_from
             elif not self._other(kind, length, at, end, batch):
-                return False
+                return self.again
             counter = self.counter
             at = stream.lo
             if stream.hi != end:
@@ -132,10 +136,14 @@ class _Walk:
                 return False
             if kind in (ENHANCED, OBSOLETE, SIMPLE):
                 return self._damage(f"a packet block claims {length} bytes")
+            if batch.enhanced or batch.simple:
+                self.again = True
+                return False
             self.counter += kind in _COUNTED_BY_WIRESHARK
             if not stream.skip(length):
                 self.out.cut = self.stop = True
                 self.out.notes.append(f"cut short in the middle of a block, after frame {self.counter}")
+            self.again = not self.stop
             return False
         body, stop = at + 8, at + length - 4
         if kind == ENHANCED:
@@ -147,8 +155,11 @@ class _Walk:
             if kind == SIMPLE:
                 (original,) = struct.unpack_from(self.endian + "I", stream.view, body)
                 interfaces = self.out.interfaces[self.first_interface :]
-                limit = (interfaces[0].snaplen if interfaces else 0) or MAX_FRAME
-                batch.simple.append((body + 4, min(original, limit, stop - body - 4), original, self.counter))
+                captured = min(original, (interfaces[0].snaplen if interfaces else 0) or original, stop - body - 4)
+                if not interfaces or captured > MAX_FRAME or self._trailer(stop) != length:
+                    self.counter -= 1
+                    return self._damage("a simple packet block without interface, or with wrong lengths")
+                batch.simple.append((body + 4, captured, original, self.counter))
             else:
                 batch.enhanced.append(at)
                 batch.numbers.append(self.counter)
@@ -162,6 +173,10 @@ class _Walk:
             self.counter += 1
         stream.lo = at + length
         return True
+
+    def _trailer(self, at: int) -> int:
+        (length,) = struct.unpack_from(self.endian + "I", self.stream.view, at)
+        return int(length)
 
     def _options(self, at: int, stop: int) -> Iterator[tuple[int, bytes]]:
         view = self.stream.view
@@ -180,7 +195,7 @@ class _Walk:
                 interface.name = _text(value)
             elif code == 9 and value:
                 base, power = (2, value[0] & 0x7F) if value[0] & 0x80 else (10, value[0])
-                interface.units_per_second = base ** min(power, 64 if base == 2 else 19)
+                interface.units_per_second = base**power
             elif code == 14 and len(value) == 8:
                 (interface.offset_s,) = struct.unpack(self.endian + "q", value)
         self.out.interfaces.append(interface)
@@ -218,7 +233,7 @@ class _Walk:
         ticks = (field32(12).astype(np.uint64) << np.uint64(32)) | field32(16).astype(np.uint64)
         start, caplen, origlen, length = block + 28, field32(20), field32(24), field32(4)
         unknown = interface >= len(self.out.interfaces)
-        bad = unknown | (caplen > length - 32) | (words[block + length - 4] != length)
+        bad = unknown | (caplen > np.minimum(length - 32, MAX_FRAME)) | (words[block + length - 4] != length)
         numbers = np.array(batch.numbers, np.int64)
         if bad.any():
             keep = int(np.argmax(bad))
@@ -236,10 +251,11 @@ class _Walk:
             start, caplen, origlen = (np.concatenate([a, extra[:, i]]) for i, a in enumerate((start, caplen, origlen)))
             numbers = np.concatenate([numbers, extra[:, 3]])
             interface = np.concatenate([interface, np.full(len(extra), first)])
-            ts_ns = np.concatenate([ts_ns, np.full(len(extra), -1)])
+            timed = np.concatenate([np.ones(len(ts_ns), np.bool_), np.zeros(len(extra), np.bool_)])
+            ts_ns = np.concatenate([ts_ns, np.zeros(len(extra), np.int64)])
             order = np.argsort(numbers, kind="stable")
             start, caplen, origlen, numbers = start[order], caplen[order], origlen[order], numbers[order]
-            interface, ts_ns = interface[order], _carry_time(ts_ns[order], self.last_ts)
+            interface, ts_ns = interface[order], _carry_time(ts_ns[order], timed[order], self.last_ts)
         if len(ts_ns):
             self.last_ts = int(ts_ns[-1])
         links = np.array([i.link for i in self.out.interfaces] or [-1], np.int64)
@@ -257,9 +273,9 @@ class _Walk:
         )
 
 
-def _carry_time(ts_ns: Ints, before: int) -> Ints:
+def _carry_time(ts_ns: Ints, timed: Any, before: int) -> Ints:
     """Simple packet blocks bear no time: they take that of the frame before them."""
-    known = np.flatnonzero(ts_ns != -1)
+    known = np.flatnonzero(timed)
     last = np.searchsorted(known, np.arange(len(ts_ns)), side="right") - 1
     return np.where(last < 0, before, ts_ns[known[np.maximum(last, 0)]] if len(known) else before)
 
@@ -271,18 +287,20 @@ def _high16(word: Ints, endian: str) -> Ints:
 
 def nanoseconds(ticks: np.ndarray[Any, np.dtype[np.uint64]], interface: Interface) -> Ints:
     """Block timestamps in nanoseconds since the epoch, exact wherever the clock's unit allows it."""
-    units = np.uint64(min(interface.units_per_second, 1 << 63))
-    billion = np.uint64(1_000_000_000)
-    if units <= billion and billion % units == 0:
-        value = ticks * (billion // units)
-    else:
-        seconds, rest = np.divmod(ticks, units)
-        if int(units) >= 1 << 34:  # keep rest * 10^9 inside 64 bits
-            shift = np.uint64(int(units).bit_length() - 34)
-            rest, units = rest >> shift, units >> shift
-        value = seconds * billion + rest * billion // units
+    units, billion = interface.units_per_second, 1_000_000_000
+    offset = max(-(1 << 33), min(1 << 33, interface.offset_s)) * billion
     with np.errstate(over="ignore"):
-        return value.astype(np.int64) + np.int64(max(-(1 << 33), min(1 << 33, interface.offset_s))) * 1_000_000_000
+        if billion % units == 0:
+            value = ticks * np.uint64(billion // units)
+        elif units % billion == 0 and units // billion < 1 << 64:
+            value = ticks // np.uint64(units // billion)
+        elif units <= 1 << 34:  # then the product below stays inside 64 bits
+            seconds, rest = np.divmod(ticks, np.uint64(units))
+            value = seconds * np.uint64(billion) + rest * np.uint64(billion) // np.uint64(units)
+        else:
+            exact = [tick * billion // units & 0xFFFFFFFFFFFFFFFF for tick in ticks.tolist()]
+            value = np.array(exact, np.uint64)
+        return value.astype(np.int64) + np.int64(offset)
 
 
 def _text(value: bytes) -> str:

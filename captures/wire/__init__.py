@@ -35,4 +35,5 @@ def follow(draft: Draft, step: str | None) -> None:
         if step not in ("raw", "ip"):
             draft.layers.append(step)
         step = STEPS[step](draft)
-    draft.problems.append("too many headers")
+    if step is not None:
+        draft.problems.append("too many headers")

@@ -47,7 +47,8 @@ def _split(message: bytes, version: int) -> tuple[bytes, bytes]:
     unit, at = (4, 5) if version == 4 else (8, 4)
     length = message[at] * unit
     body = message[8:]
-    if (version, message[0]) in {(4, 3), (4, 11), (4, 12), (6, 1), (6, 3)} and 0 < length <= len(body):
+    shortest = 28 if version == 4 else 48  # an IP header and the ports; a smaller length field is something else
+    if (version, message[0]) in {(4, 3), (4, 11), (4, 12), (6, 1), (6, 3)} and shortest <= length <= len(body):
         return body[:length], body[length:]
     if len(body) > _OLD_STYLE_QUOTE and _is_extension(body[_OLD_STYLE_QUOTE:]):
         return body[:_OLD_STYLE_QUOTE], body[_OLD_STYLE_QUOTE:]

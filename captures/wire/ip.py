@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from captures.packet import Draft, Ip
 
 _PROTOCOLS = {1: "icmp", 4: "ip-in-ip", 6: "tcp", 17: "udp", 41: "6in4", 47: "gre", 58: "icmpv6"}
+_SOURCE_ROUTES = frozenset({131, 137})  # loose and strict; sought anywhere in the options, so rather too often than not
 _EXTENSIONS = frozenset({0, 43, 44, 51, 60, 135, 139, 140, 253, 254})
 
 
@@ -33,6 +34,8 @@ def _next(draft: Draft, header: Ip) -> str | None:
     if header.is_later_fragment:
         draft.layers.append("fragment")
         return None
+    if header.protocol == (1 if header.version == 6 else 58):  # the other family's control messages
+        return None
     return _PROTOCOLS.get(header.protocol)
 
 
@@ -45,9 +48,11 @@ def _ipv4(draft: Draft) -> str | None:
     if size < 20:
         draft.problems.append(f"IPv4 header length {size}")
         return None
-    if total == 0:  # segmentation offload: the capturer saw the packet before its length was filled in
-        total = draft.wire_end - at
-    elif total < size:
+    if total == 0 or draft.quoted:
+        # Segmentation offload: the capturer saw the packet before its length was filled in. And some stacks change the
+        # length of what they quote, which must not hide its ports.
+        total = max(draft.wire_end - at, size)
+    if total < size:
         draft.problems.append(f"IPv4 total length {total}")
         return None
     fragment = draft.word(6)
@@ -64,11 +69,13 @@ def _ipv4(draft: Draft) -> str | None:
         more_fragments=bool(fragment & 0x2000),
         fragment_offset=(fragment & 0x1FFF) * 8,
         options=data[at + 20 : min(draft.end, at + size)],
+        source_routed=not _SOURCE_ROUTES.isdisjoint(data[at + 20 : min(draft.end, at + size)]),
     )
     draft.limit(total)
     if draft.end - at < size:
         draft.problems.append("IPv4 options cut")
-        draft.ip = header
+        _next(draft, header)
+        draft.layers.pop()
         return None
     draft.at += size
     return _next(draft, header)
@@ -91,7 +98,7 @@ def _ipv6(draft: Draft) -> str | None:
         flow_label=first & 0xFFFFF,
     )
     draft.at += 40
-    if length:
+    if length and not draft.quoted:
         draft.limit(length)
     elif header.protocol != 0:  # length 0 without a hop-by-hop header: segmentation offload, not a jumbogram
         header = replace(header, length=draft.wire_end - draft.at)
@@ -103,7 +110,7 @@ def _extension_headers(draft: Draft, header: Ip) -> Ip:
     """The header with its extension headers walked: `protocol` is then the upper layer's, `length` what it has."""
     extensions: list[int] = []
     protocol, used = header.protocol, 0
-    more, offset, ip_id = False, 0, None
+    more, offset, ip_id, routed = False, 0, None, False
     while protocol in _EXTENSIONS and len(extensions) < 16:
         if not draft.has(8, "IPv6 extension header"):
             protocol = 59
@@ -117,6 +124,7 @@ def _extension_headers(draft: Draft, header: Ip) -> Ip:
             size = (draft.data[draft.at + 1] + 2) * 4
         else:
             size = (draft.data[draft.at + 1] + 1) * 8
+            routed |= protocol == 43 and draft.data[draft.at + 3] > 0
         protocol = draft.data[draft.at]
         draft.at += size
         used += size
@@ -129,7 +137,7 @@ def _extension_headers(draft: Draft, header: Ip) -> Ip:
         return header
     return replace(
         header, protocol=protocol, length=max(0, header.length - used), extensions=tuple(extensions),
-        more_fragments=more, fragment_offset=offset, ip_id=ip_id,
+        more_fragments=more, fragment_offset=offset, ip_id=ip_id, source_routed=routed,
     )  # fmt: skip
 
 

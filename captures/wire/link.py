@@ -46,10 +46,12 @@ def mpls(draft: Draft) -> str | None:
     draft.at += 4
     if not entry & 0x100:
         return "mpls"
-    nibble = draft.data[draft.at] >> 4 if draft.at < draft.end else -1
+    if not draft.has(1, "MPLS payload"):
+        return None
+    nibble = draft.data[draft.at] >> 4
     if nibble in (4, 6):
         return "ip"
-    if nibble == 0 and draft.end - draft.at >= 18:
+    if nibble == 0 and draft.has(4, "pseudowire control word"):
         draft.at += 4
         return "eth"
     return None
@@ -98,7 +100,9 @@ def chdlc(draft: Draft) -> str | None:
 
 def ppp_hdlc(draft: Draft) -> str | None:
     """LINKTYPE_PPP_HDLC: PPP in HDLC framing, or Cisco HDLC, told apart by the address byte."""
-    if draft.end > draft.at and draft.data[draft.at] in (0x0F, 0x8F):
+    if not draft.has(1, "HDLC header"):
+        return None
+    if draft.data[draft.at] in (0x0F, 0x8F):
         return "chdlc"
     return "ppp"
 

@@ -24,7 +24,6 @@ def tcp(draft: Draft) -> str | None:
     on_wire = max(0, draft.wire_end - at - size)
     if draft.wire_end - at < size:
         draft.problems.append("TCP header longer than its packet")
-    whole = draft.end == draft.wire_end and draft.ip is not None and not draft.ip.more_fragments
     draft.tcp = Tcp(
         sport=draft.word(0),
         dport=draft.word(2),
@@ -38,11 +37,18 @@ def tcp(draft: Draft) -> str | None:
         payload=data[min(at + size, draft.end) : draft.end],
         payload_at=min(at + size, draft.end),
         complete=left >= size,
-        checksum_ok=transport_ok(draft.ip, data[at : draft.end], 6)
-        if whole and draft.ip and not draft.quoted
-        else None,
+        checksum_ok=_checksum(draft, data[at : draft.end]),
     )
     return None
+
+
+def _checksum(draft: Draft, segment: bytes) -> bool | None:
+    """Whether the checksum is right; None when the segment is not whole, or when it was computed for an address that
+    this packet does not bear (a source route names the final destination)."""
+    ip = draft.ip
+    if ip is None or draft.quoted or ip.more_fragments or draft.end != draft.wire_end:
+        return None
+    return transport_ok(ip, segment, 6) or (None if ip.source_routed else False)
 
 
 def _options(draft: Draft, data: bytes) -> tuple[TcpOption, ...]:

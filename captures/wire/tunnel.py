@@ -99,7 +99,7 @@ def teredo(draft: Draft) -> str | None:
             draft.at += 8
         else:
             break
-    return "ip" if draft.at < draft.end and draft.data[draft.at] >> 4 == 6 else None
+    return "ip" if draft.has(1, "Teredo payload") and draft.data[draft.at] >> 4 == 6 else None
 
 
 def gtp_u(draft: Draft) -> str | None:
@@ -123,7 +123,7 @@ def gtp_u(draft: Draft) -> str | None:
                 return None
             following = draft.data[draft.at + size - 1]
             draft.at += size
-    return "ip" if draft.at < draft.end and draft.data[draft.at] >> 4 in (4, 6) else None
+    return "ip" if draft.has(1, "GTP payload") and draft.data[draft.at] >> 4 in (4, 6) else None
 
 
 STEPS = {

@@ -12,7 +12,10 @@ def radiotap(draft: Draft) -> str | None:
     if not draft.has(8, "radiotap header"):
         return None
     length = int.from_bytes(draft.data[draft.at + 2 : draft.at + 4], "little")
-    if not draft.has(max(length, 8), "radiotap header"):
+    if length < 8:
+        draft.problems.append(f"radiotap header length {length}")
+        return None
+    if not draft.has(length, "radiotap header"):
         return None
     if _flags(draft, length) & _FCS_PRESENT and draft.wire_end - draft.at >= length + 4:
         draft.wire_end -= 4

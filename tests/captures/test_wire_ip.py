@@ -53,7 +53,8 @@ def by_scapy(data: bytes) -> dict[str, Any]:
 
 
 def fields(ip: Ip) -> dict[str, Any]:
-    return {name: getattr(ip, name) for name in Ip.__slots__} | {"src": str(ip.src), "dst": str(ip.dst)}
+    named = [name for name in Ip.__slots__ if name != "source_routed"]  # scapy has no such field
+    return {name: getattr(ip, name) for name in named} | {"src": str(ip.src), "dst": str(ip.dst)}
 
 
 def normal(fields: dict[str, Any]) -> dict[str, Any]:
