@@ -5,7 +5,6 @@ rest on who spoke and on the time, never on that difference alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.icmp import kind_of
@@ -196,7 +195,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
         worked.setdefault((fact.how, fact.said, fact.encrypted), []).append(fact)
     for alike in worked.values():
         frames = tuple(frame for fact in alike for frame in fact.frames)
-        yield replace(alike[0], count=sum(fact.count for fact in alike), frames=frames[:4])
+        kind = alike[0]
+        count = sum(one.count for one in alike)
+        yield Worked(frames=frames[:4], count=count, how=kind.how, said=kind.said, encrypted=kind.encrypted)
 
 
 def _closed(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:

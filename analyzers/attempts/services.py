@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from analyzers.attempts.columns import Array, mix
+from analyzers.attempts.columns import Array, distinct, mix
 from analyzers.attempts.ending import Ending
 from analyzers.attempts.ledger import Ledger
 from captures.packet import Address
@@ -82,7 +82,7 @@ class Alike:
 
 def count_services(ledger: Ledger, chosen: Array) -> int:
     """How many services the chosen attempts were made to."""
-    return len(np.unique(_service_key(ledger, chosen))) if len(chosen) else 0
+    return len(distinct(_service_key(ledger, chosen)))
 
 
 def alike(ledger: Ledger, chosen: Array, shown: int = 8) -> list[Alike]:
@@ -97,13 +97,13 @@ def alike(ledger: Ledger, chosen: Array, shown: int = 8) -> list[Alike]:
     ports = ledger.columns["port"][sample, side]
     ends = mix(mix(ledger.columns["end_hi"][sample, side]) + ledger.columns["end_lo"][sample, side])
     out = []
-    for mask in np.unique(outcomes).tolist():
+    for mask in distinct(outcomes).tolist():
         mine = np.flatnonzero(outcomes == mask)
         _, first = np.unique(ends[mine], return_index=True)
         few = mine[np.sort(first)[:shown]]
         out.append(Alike(
             tuple(word for i, word in enumerate(words) if mask >> i & 1), len(mine), int(sizes[mine].sum()),
-            [ledger.address(int(sample[i]), int(side[i])) for i in few], len(first), np.unique(ports[mine]).tolist(),
+            [ledger.address(int(sample[i]), int(side[i])) for i in few], len(first), distinct(ports[mine]).tolist(),
             int(by.first_ns[mine].min()), int(by.last_ns[mine].max()),
         ))  # fmt: skip
     return sorted(out, key=lambda group: -group.services)

@@ -1,7 +1,6 @@
 """Compressed captures: gzip, zstd, xz and lz4, recognised by their magic bytes and decompressed as a stream."""
 
 import io
-import lzma
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +29,13 @@ class _Xz:
     def __init__(self, source: Any) -> None:
         self._source = source
         self._data = b""
-        self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=512 << 20)
+        self._inner = self._stream()
+
+    @staticmethod
+    def _stream() -> Any:
+        import lzma
+
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=512 << 20)
 
     def read1(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end. Raises EOFError when the data is cut, LZMAError when it is damaged."""
@@ -41,12 +46,12 @@ class _Xz:
                     self._data = more.lstrip(b"\0")
                 if not self._data:
                     return b""
-                self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=512 << 20)
+                self._inner = self._stream()
             elif not self._data and self._inner.needs_input:
                 self._data = self._source.read1(1 << 16)
                 if not self._data:
                     raise EOFError
-            out = self._inner.decompress(self._data, size)
+            out: bytes = self._inner.decompress(self._data, size)
             self._data = b""
             if out:
                 return out

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ class Shelf:
     """Bytes of kept frames of a stream (a pipe, or compressed input), to be recalled by position."""
 
     def __init__(self) -> None:
+        import tempfile  # and with it random, hashlib, ...: only where a stream is read
+
         self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - lives as long as the shelf
         self._end = 0
 
