@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, foreign_reset, proxied_handshake
+from analyzers.attempts.subject import Subject, foreign_reset, proxied_handshake, unacknowledged
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration
@@ -249,18 +249,17 @@ def _icmp_during(subject: Subject, attempt: Attempt, group: Group) -> Iterator[F
 
 
 def _stalled(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
-    last = [s for s in attempt.segments if not s.icmp][-1]
-    through = [
-        s.length for s in attempt.segments
-        if s.client == last.client and s.length and (s.position or 0) < (last.position or 0)
-    ]  # fmt: skip
-    repeats = tuple(
-        s.number for s in attempt.segments if s.client == last.client and s.position == last.position and s.length
-    )
-    yield Stalled(
-        frames=repeats[:6], count=len(group), by_client=last.client, size=last.length, large=last.length >= _LARGE,
-        acknowledged_size=max(through, default=0),
-    )  # fmt: skip
+    for client in (True, False):
+        stuck = unacknowledged(attempt, client)
+        if not stuck:
+            continue
+        before = [
+            s.length for s in attempt.segments if s.client == client and (s.position or 0) < (stuck[0].position or 0)
+        ]
+        yield Stalled(
+            frames=tuple(s.number for s in stuck[:6]), count=len(group), by_client=client, size=stuck[0].length,
+            large=stuck[0].length >= _LARGE, acknowledged_size=max(before, default=0),
+        )  # fmt: skip
 
 
 def _worked(subject: Subject, attempt: Attempt, group: Group) -> Worked:

@@ -1,13 +1,14 @@
 """diagnose(): one service's attempts -> the verdict. The only place where facts, causes and places come together."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from analyzers import after, handshake, reset, silence, ssh, unreachable
 from analyzers.attempts.attempt import Recall, materialise
 from analyzers.attempts.ledger import Ledger
-from analyzers.attempts.services import Service
-from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Answer, Subject, Watch, symptom_of
+from analyzers.attempts.services import Group, Service
+from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Answer, Subject, Watch, by_time, symptom_of
 from analyzers.causes import PREFIXES, find
 from analyzers.conclude import Weighed, answer, weigh
 from analyzers.model import Alternative, Evidence, Fact, Place, Strength, Verdict
@@ -18,6 +19,7 @@ ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
 )  # fmt: skip
 
 
+_DURATION = re.compile(r"[0-9][0-9.,]* (us|ms|s|min|h|days)\b( [0-9]+ (s|min)\b)?")
 _CAUSES_OF = {symptom: find(symptom) for symptom in SYMPTOMS}
 
 
@@ -28,15 +30,25 @@ def diagnose(
 
     `watches` tells per trace how long it was watched; `elsewhere` is what the address answered on other ports.
     """
-    groups = service.groups[:MAX_GROUPS]
+    groups = [part for group in _chosen(service.groups) for part in by_time(ledger, group, watches)]
     cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
     symptoms = [symptom_of(attempt, watches[attempt.trace]) for attempt, _ in cases]
     subject = Subject(
         service, ledger, list(watches), cases, symptoms, _worst(symptoms, [len(g) for g in groups]), tuple(elsewhere),
-        skipped=sum(len(group) for group in service.groups[MAX_GROUPS:]),
+        skipped=len(service.members) - sum(len(group) for group in groups),
     )  # fmt: skip
     facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
     return _verdict(subject, facts)
+
+
+def _chosen(groups: Sequence[Group]) -> list[Group]:
+    """The groups to look at: the largest, but at least one of every outcome."""
+    of_outcome: dict[str, Group] = {}
+    for group in groups:
+        of_outcome.setdefault(group.ending.outcome, group)
+    first = list(of_outcome.values())
+    rest = [group for group in groups if of_outcome[group.ending.outcome] is not group]
+    return first + rest[: max(0, MAX_GROUPS - len(first))]
 
 
 def _worst(symptoms: Sequence[str], sizes: Sequence[int]) -> str:
@@ -81,10 +93,17 @@ def _summary(subject: Subject, title: str) -> str:
 
 
 def _evidence(subject: Subject, facts: list[Fact]) -> Iterator[Evidence]:
+    """Every fact once, most frequent first; facts that differ in times only are one line."""
     total = len(subject.service.members)
-    for fact in sorted(facts, key=lambda f: -f.count):
-        share = f" ({fact.count:,} of {total:,} attempts)" if total > 1 else ""
-        yield Evidence(fact.text() + share, fact.frames)
+    alike: dict[str, list[Fact]] = {}
+    for fact in sorted(facts, key=lambda f: (-f.count, f.frames)):
+        alike.setdefault(_DURATION.sub("T", fact.text()), []).append(fact)
+    for same in sorted(alike.values(), key=lambda same: -sum(f.count for f in same)):
+        count = sum(fact.count for fact in same)
+        vary = ", times vary" if len({fact.text() for fact in same}) > 1 else ""
+        share = f" ({count:,} of {total:,} attempts{vary})" if total > 1 else ""
+        frames = tuple(frame for fact in same for frame in fact.frames)
+        yield Evidence(same[0].text() + share, frames[:8])
     for attempt, group in subject.failing:
         rows = attempt.ending.ignored_rst_rows[:4]
         if rows:

@@ -78,6 +78,8 @@ class Attempt:
     server_bytes: int
     client_packets: int
     server_packets: int
+    client_acked: int  # how far the server acknowledged the client's data, as a position; and the other way round
+    server_acked: int
     first_ns: int
     last_ns: int
 
@@ -165,6 +167,7 @@ def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
         ending=ending, segments=segments,
         client_bytes=int(columns["bytes"][index, client]), server_bytes=int(columns["bytes"][index, 1 - client]),
         client_packets=int(columns["packets"][index, client]), server_packets=int(columns["packets"][index, 1 - client]),
+        client_acked=int(columns["acked"][index, client]), server_acked=int(columns["acked"][index, 1 - client]),
         first_ns=int(columns["first_ts"][index]), last_ns=int(columns["last_ts"][index]),
     )  # fmt: skip
 

@@ -173,10 +173,14 @@ class _Story:
         if not self.syns:
             return "unseen", None
         first = self.syns[0]
+        aside: tuple[str, int] | None = None
         for i, step in enumerate(self.steps):
             if step.icmp is not None:
                 if i > first and step.client:
-                    return icmp_class(*step.icmp), i
+                    kind = icmp_class(*step.icmp)
+                    if kind != "icmp-other":
+                        return kind, i
+                    aside = aside or (kind, i)  # a redirect or the like: no answer while another one follows
             elif not step.client and i not in ignored:
                 if step.has(SYN | ACK):
                     if step.ack_position == UNKNOWN or step.ack_position >= 1:
@@ -187,7 +191,7 @@ class _Story:
                     return "rst", i
                 if i > first and not step.has(SYN):
                     return "other-tcp", i
-        return "none", None
+        return aside or ("none", None)
 
     def _ending(self, effective: list[int]) -> tuple[str, int | None]:
         """How the connection stopped: the first RST that counted, unless both sides had closed before it."""

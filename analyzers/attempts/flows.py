@@ -8,7 +8,7 @@ number is a retransmission. Whole arrays settle the common cases; only flows who
 import numpy as np
 
 from analyzers.attempts.columns import Array, Growing, distinct, mix
-from captures.packet import ACK, SYN
+from captures.packet import ACK, RST, SYN
 from captures.table import PacketTable
 
 _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -107,17 +107,18 @@ class Flows:
         """Attempt and side of every row."""
         source, destination = _end(table, "src", "sport"), _end(table, "dst", "dport")
         side = source > destination
-        total, differing = source + destination, source ^ destination
-        key = total * _K1 ^ differing * _K2
-        key ^= key >> np.uint64(31)
+        low, high = np.minimum(source, destination), np.maximum(source, destination)
+        key = low * _K1
+        key ^= key >> np.uint64(29)
+        key = (key + high) * _K2
+        key ^= key >> np.uint64(32)
         key *= _K1
         attempt = self._slots.find(key)
         missing = np.flatnonzero(attempt < 0)
         if len(missing):
             attempt[missing], first = self._slots.claim(key[missing], self.state.size)
             row = missing[first]
-            low, high = np.minimum(source[row], destination[row]), np.maximum(source[row], destination[row])
-            self._open(table, row, side[row].astype(np.int64), low, high)
+            self._open(table, row, side[row].astype(np.int64), low[row], high[row])
         self._resolve_collisions(table, source, destination, side, attempt)
         side = side.astype(np.int64)
         self._split_epochs(table, side, attempt, key)
@@ -149,8 +150,8 @@ class Flows:
     ) -> None:
         """Two flows with one key: told apart by their ends, one row at a time (it hardly ever happens)."""
         ends = self.state["ends"]
-        wrong = ends[attempt, 0] + ends[attempt, 1] != source + destination
-        wrong |= ends[attempt, side.view(np.uint8)] != source
+        mine = side.view(np.uint8)
+        wrong = (ends[attempt, mine] != source) | (ends[attempt, 1 - mine] != destination)
         for row in np.flatnonzero(wrong):
             low, high = sorted((int(source[row]), int(destination[row])))
             if (low, high) not in self._collided:
@@ -207,9 +208,19 @@ class Flows:
             moved = np.flatnonzero(sound[of])
             attempt[mine[moved]] = new[of[moved]]
             state["isn"][new[sound], ends[sound]] = seq[sound]
-            for one, fresh in zip(key[first[sound]].tolist(), new[sound].tolist(), strict=True):
-                self._slots.change(one, fresh)
+            for one, old, fresh in zip(
+                key[first[sound]].tolist(), who[sound].tolist(), new[sound].tolist(), strict=True
+            ):
+                self._point(one, old, fresh)
         return settled
+
+    def _point(self, key: int, old: int, new: int) -> None:
+        """From now on this flow's rows belong to another attempt."""
+        low, high = self.state["ends"][old].tolist()
+        if (low, high) in self._collided:
+            self._collided[low, high] = new
+        else:
+            self._slots.change(key, new)
 
     def _walk(self, table: PacketTable, side: Array, attempt: Array, flow: int, key: Array) -> None:
         """One flow's rows of this batch in order, where a SYN does not simply repeat the number that is known."""
@@ -236,16 +247,17 @@ class Flows:
                         low, high = state["ends"][flow]
                         at = np.array([row])
                         current = self._open(table, at, side[at], np.array([low]), np.array([high]))
-                        self._slots.change(int(key[row]), current)
+                        self._point(int(key[row]), flow, current)
                         seen, first_seq, hints, isn = [False, False], [None, None], [-1, -1], [-1, -1]
                     isn[end] = seq
                 elif opening == SYN | ACK:
                     hints[1 - end] = int(table.ack[row]) - 1 & 0xFFFFFFFF
                     if isn[end] < 0:
                         isn[end] = seq
-                seen[end] = True
-                if first_seq[end] is None:
-                    first_seq[end] = seq
+                if not int(table.flags[row]) & RST:  # whose numbers follow other rules
+                    seen[end] = True
+                    if first_seq[end] is None:
+                        first_seq[end] = seq
             attempt[row] = current
             state["isn"][current] = isn
             state["hinted_isn"][current] = hints

@@ -52,7 +52,7 @@ class Ledger:
 
 
 _ATTEMPT_COLUMNS = (
-    "family", "trace", "ends", "end_hi", "end_lo", "port", "bytes", "packets", "first_ts", "last_ts",
+    "family", "trace", "ends", "end_hi", "end_lo", "port", "bytes", "packets", "first_ts", "last_ts", "top", "acked",
 )  # fmt: skip
 
 
@@ -67,6 +67,8 @@ def close(tracker: Tracker) -> Ledger:
     rows = {name: pieces.join(name) for name in pieces.kinds if name != "attempt"}
     columns = {name: state.trimmed(name) for name in _ATTEMPT_COLUMNS}
     story, kind = _alike(rows, attempt, columns["family"], state.size)
+    waiting = (columns["top"] > columns["acked"]) & (columns["bytes"] > 0)  # data that nobody acknowledged
+    kind = mix(kind + waiting[:, 0] + np.uint64(2) * waiting[:, 1])
     _, representative, story = np.unique(story, return_index=True, return_inverse=True)
     ledger = Ledger(columns, rows, order, first_row, kind, story)
     ledger.endings = [_ending(ledger, int(i)) for i in representative]

@@ -7,8 +7,8 @@ from analyzers.attempts.columns import Array, mix
 from captures.table import PacketTable
 
 NOTHING, OPAQUE, TLS, TEXT, BANNER, SSH_MESSAGE = range(6)
-_BANNER_BYTES = 64
-_KEXINIT_BYTES = 512
+_LINE_BYTES = 64
+_KEXINIT_BYTES = 1536
 _KEXINIT_LISTS_AT = 22  # behind packet length, padding length, message number and the 16-byte cookie (RFC 4253 7.1)
 _CLEAR_MESSAGES = np.zeros(256, np.bool_)
 _CLEAR_MESSAGES[[1, 2, 3, 4, 20, 21, 30, 31, 32, 33, 34]] = True
@@ -47,10 +47,10 @@ def payload_marks(table: PacketTable, buffer: Array) -> Array:
     text = _PRINTABLE[byte[:, 0]] & _PRINTABLE[byte[:, 1]] & _PRINTABLE[byte[:, 2]] & _PRINTABLE[byte[:, 3]]
     texts = np.flatnonzero(text)
     if len(texts):
-        kind[texts] = mix(head[texts]) + np.uint64(TEXT)
+        kind[texts] = _digest(buffer, start[texts], caplen[texts], _LINE_BYTES, until_newline=True) + np.uint64(TEXT)
         banners = texts[head[texts] & np.uint64(0xFFFFFFFF) == _SSH]
         if len(banners):
-            kind[banners] = _digest(buffer, start[banners], caplen[banners], _BANNER_BYTES, until_newline=True)
+            kind[banners] = _digest(buffer, start[banners], caplen[banners], _LINE_BYTES, until_newline=True)
     marks[rows] = kind
     return marks
 

@@ -9,7 +9,7 @@ h(new top) - h(old top) for a mixing function h only if every end but the last i
 import numpy as np
 
 from analyzers.attempts.columns import Array, Growing
-from captures.packet import FIN, RST, SYN
+from captures.packet import ACK, FIN, RST, SYN
 from captures.table import PacketTable
 
 _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
@@ -49,6 +49,10 @@ def count_settled(state: Growing, table: PacketTable, attempt: Array, side: Arra
         rows, flat = rows[whole], flat[whole]
         sides = sides[whole[data]]
     _advance(state, sides)
+    other = flat ^ 1
+    heard = top[other] + (table.ack[rows] - top_seq[other]).view(np.int32)
+    heard[((table.flags[rows] & ACK) == 0) | (heard > top[other])] = 0
+    np.maximum.at(state["acked"].reshape(-1), other, heard)
     np.add.at(state["packets"].reshape(-1), flat, 1)
     np.maximum.at(state["last_ts"], attempt[rows], table.ts_ns[rows])
     np.minimum.at(state["first_ts"], attempt[rows], table.ts_ns[rows])

@@ -1,19 +1,30 @@
 """What a diagnosis is about: one service, one decoded attempt of each way in which attempts to it went, and the
 symptom of each; with what the same address answered elsewhere in the capture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analyzers.attempts.attempt import Attempt
+import numpy as np
+
+from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.talk import greeting, last_words, listen
-from captures.packet import RST
+from captures.packet import FIN, RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _TOO_SHORT_NS = 1_000_000_000  # several SYNs without answer are no silence when the capture ends sooner
 _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead neighbour after about 3.1 s
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
+_ASKED_NS = [
+    1_000_000_000,
+    3_000_000_000,
+    3_200_000_000,
+    4_900_000_000,
+    5_300_000_001,
+]  # the times that matter anywhere
 _TELLING_BYTES = 16  # of a server's first words, to say which protocol they are
 
 # Every symptom, worst to name first when attempts to one service failed in several ways equally often.
@@ -24,7 +35,7 @@ SYMPTOMS = (
 
 _BY_OUTCOME = {
     "refused-rst": "reset", "icmp-unreachable": "unreachable", "icmp-ttl-exceeded": "unreachable",
-    "icmp-other": "unreachable", "silent": "silence", "half-open": "half-open", "half-open-reset-by-server": "half-open",
+    "icmp-other": "silence", "silent": "silence", "half-open": "half-open", "half-open-reset-by-server": "half-open",
     "half-open-reset-by-client": "healthy", "aborted-by-client": "aborted", "one-sided-client": "unseen",
     "midstream": "unseen",
 }  # fmt: skip
@@ -94,7 +105,11 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
     if talk is not None and talk.server.banner:
         if talk.stage == "encrypted" and not _gave_up(attempt):
             return "healthy"
-        if talk.missing or talk.server.text_after or server_first:
+        if talk.missing or talk.server.text_after:
+            return "closed"
+        if server_first and attempt.server_bytes > len(attempt.stream(client=False)):
+            return "unseen"  # more was said than the capture holds: it may have closed long after SSH came up
+        if server_first:
             return "closed"
         return "stalled" if _gave_up(attempt) else "healthy"
     if attempt.server_bytes:
@@ -102,7 +117,8 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
     if server_first:
         return "closed"
     begun = attempt.accepted or attempt.segments[0]
-    waited = attempt.last_ns - begun.ts_ns >= _PATIENCE_NS
+    until = attempt.last_ns if attempt.first_close else watch.last_ns
+    waited = until - begun.ts_ns >= _PATIENCE_NS
     asked = attempt.client_bytes > 0 or attempt.server_port == 22
     return "mute" if waited and asked else "healthy"
 
@@ -140,17 +156,63 @@ def proxied_handshake(attempt: Attempt) -> bool:
 
 
 def foreign_reset(attempt: Attempt) -> bool:
-    """Whether the RST that ended a connection first arrived with another TTL than all else from the server's side."""
+    """Whether the RST that ended a connection arrived with another TTL than all else from the server's side, of which
+    nothing was left out."""
     closing = attempt.first_close
     if closing is None or closing.client or not closing.has(RST) or proxied_handshake(attempt):
         return False
-    others = {s.ttl for s in attempt.segments if not s.client and not s.icmp and not s.has(RST)}
-    return bool(others) and closing.ttl not in others
+    mine = [s for s in attempt.segments if not s.client and not s.icmp]
+    others = {s.ttl for s in mine if not s.has(RST)}
+    return len(mine) == attempt.server_packets and bool(others) and closing.ttl not in others
 
 
 def _gave_up(attempt: Attempt) -> bool:
-    """Whether the capture ends in one side repeating payload that the other does not acknowledge."""
-    if attempt.ending.ending not in ("open", "half-closed-by-client", "reset-by-client", "half-closed-by-server"):
-        return False
-    tail = [s for s in attempt.segments if not s.icmp][-2:]
-    return len(tail) == 2 and all(s.length > 0 and s.ahead is not None and s.ahead < 0 for s in tail)
+    """Whether one side repeated data (twice at least) that the other never acknowledged."""
+    return bool(unacknowledged(attempt, client=True) or unacknowledged(attempt, client=False))
+
+
+def unacknowledged(attempt: Attempt, client: bool) -> list[Segment]:
+    """The segments of one side, from the first copy on, that carry its most repeated data that was never acknowledged;
+    empty when nothing was repeated twice."""
+    acked = attempt.client_acked if client else attempt.server_acked
+    sent: dict[int, list[Segment]] = {}
+    for segment in attempt.segments:
+        mine = segment.client == client and segment.length and not segment.has(RST)
+        if mine and segment.position is not None and segment.position + segment.length > acked:
+            sent.setdefault(segment.position, []).append(segment)
+    most = max(sent.values(), key=len, default=[])
+    return most if len(most) > 2 else []
+
+
+def by_time(ledger: Ledger, group: Group, watches: Sequence[Watch]) -> list[Group]:
+    """The group split where conclusions ask about times: attempts of one kind differ in when things happened.
+
+    Asked is: how long after the handshake was it closed, how long did it last, how long was it watched, and from where.
+    All attempts of a group have the same rows, so that one row number serves for all.
+    """
+    if len(group) == 1:
+        return [group]
+    members, ending = group.members, group.ending
+    flags, side = ledger.of("flags", int(members[0])), ledger.of("side", int(members[0]))
+    begun = next(
+        (
+            i
+            for i in range(len(flags))
+            if ending.synack_rows and i > ending.synack_rows[0] and side[i] == ending.client_side
+        ),
+        0,
+    )
+    closes = [i for i in range(len(flags)) if i and flags[i] & (FIN | RST) and i not in ending.ignored_rst_rows]
+
+    def moment(row: int) -> Array:
+        out: Array = ledger.rows["ts_ns"][ledger.order[ledger.first_row[members] + row]]
+        return out
+
+    start, trace = moment(begun), ledger.columns["trace"][members]
+    watched = np.array([watch.last_ns for watch in watches], np.int64)[trace]
+    until = ledger.columns["last_ts"][members] if closes else watched
+    steps = [np.searchsorted(_ASKED_NS, until - start), np.searchsorted(_ASKED_NS, watched - moment(0)), trace]
+    if closes:
+        steps.append(np.searchsorted(_ASKED_NS, moment(closes[0]) - start))
+    _, which = np.unique(np.stack(steps, axis=1), axis=0, return_inverse=True)
+    return [Group(ending, members[which == part]) for part in range(int(which.max()) + 1)]

@@ -41,7 +41,8 @@ class Tracker:
         self.state = Growing(
             family=(np.uint8, one, 0), trace=(np.int32, one, 0), ends=(np.uint64, side, 0),
             end_hi=(np.uint64, side, 0), end_lo=(np.uint64, side, 0), port=(np.uint16, side, 0),
-            started=(np.bool_, side, False), isn=(np.int64, side, -1), hinted_isn=(np.int64, side, -1),
+            started=(np.bool_, side, False),
+            rooted=(np.bool_, side, False), acked=(np.int64, side, 0), isn=(np.int64, side, -1), hinted_isn=(np.int64, side, -1),
             top=(np.int64, side, 0), top_seq=(np.uint32, side, 0),
             bytes=(np.int64, side, 0), packets=(np.int64, side, 0), kept=(np.int32, one, 0),
             full=(np.bool_, (4,), False), unsettled=(np.bool_, one, False), new_top=(np.int64, side, 0),
@@ -73,6 +74,10 @@ class Tracker:
     def add(self, table: PacketTable, buffer: Array) -> None:
         """Join one table's rows to attempts. Small tables are gathered first; a shelf needs the buffer, so it does not wait."""
         if not len(table):
+            return
+        if len(table) > _MOST:
+            for start in range(0, len(table), _MOST):
+                self.add(table.take(np.arange(start, min(len(table), start + _MOST))), buffer)
             return
         if sum(map(len, self._waiting)) + len(table) > _MOST:
             self.flush()
@@ -129,7 +134,9 @@ class Tracker:
         syn = (flags & SYN) > 0
         occupied = length + syn + ((flags & FIN) > 0)
         position = top[flat] + (seq - top_seq[flat]).view(np.int32)
-        counts = (occupied > 0) & ~reset & ~icmp
+        # A SYN-ACK with a second number of its side is somebody's mistake or forgery: it moves nothing.
+        isn = state["isn"].reshape(-1)[flat]
+        counts = (occupied > 0) & ~(reset | icmp | (syn & (isn >= 0) & (isn != seq)))
         ends = np.where(counts, position + occupied, -_FAR)
         segment = np.cumsum(opens) - 1
         lift = segment * (4 * _FAR)
@@ -149,6 +156,10 @@ class Tracker:
         special = icmp | ((flags & (SYN | FIN | RST)) > 0)
         kept = self._choose(flat, side, heads, segment, special, payload, position + length, delta)
         self._remember(table, order, attempt, side, heads, icmp, ends)
+        acked = state["acked"]
+        for s in (0, 1):
+            heard = np.where((side != s) & has_ack & (ack_delta <= 0), ack_position, 0)
+            acked[attempt[heads], s] = np.maximum(acked[attempt[heads], s], np.maximum.reduceat(heard, heads))
         chosen = order[kept]
         of = attempt[kept]
         ordinal = self._ordinals(of)
@@ -182,12 +193,18 @@ class Tracker:
 
         RSTs never start a side: their numbers follow other rules. Later assignments win, hence the order.
         """
-        started, top_seq = self.state["started"].reshape(-1), self.state["top_seq"].reshape(-1)
-        rows = np.flatnonzero(~(started[flat] | icmp | reset))[::-1]
-        if len(rows):
-            for chosen in (rows, rows[(flags[rows] & SYN) > 0]):
-                top_seq[flat[chosen]] = seq[chosen]
-            started[flat[rows]] = True
+        state = self.state
+        started, rooted = state["started"].reshape(-1), state["rooted"].reshape(-1)
+        top, top_seq = state["top"].reshape(-1), state["top_seq"].reshape(-1)
+        fresh = ~(icmp | reset)
+        rows = np.flatnonzero(fresh & ~started[flat])[::-1]
+        top_seq[flat[rows]] = seq[rows]
+        started[flat[rows]] = True
+        # A SYN is the origin also where other rows of its side came first, in this batch or before.
+        rows = np.flatnonzero(fresh & ((flags & SYN) > 0) & ~rooted[flat])[::-1]
+        top_seq[flat[rows]] = seq[rows]
+        top[flat[rows]] = 0
+        rooted[flat[rows]] = True
 
     def _remember(
         self, table: PacketTable, order: Array, attempt: Array, side: Array, heads: Array, icmp: Array, ends: Array

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from netprobe import __version__
+from netprobe.errors import UnreadableInput
 
 _COMMANDS = {
     "replay": "Say how every TCP connection attempt in a capture ended, and why.",
@@ -35,12 +36,23 @@ def main() -> None:
     if sys.stdout is None:  # started with a closed stdout
         sys.exit(5)
     try:
-        commands()
+        code = commands(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UnreadableInput as error:
+        click.echo(f"netprobe: {error}", err=True)
+        sys.exit(3)
+    except BrokenPipeError:
+        pass  # whoever read the report has seen enough
     except OSError as error:
         click.echo(f"netprobe: cannot write the report: {error.strerror or error}", err=True)
-        # What is still buffered cannot be written either; do not let the interpreter try again on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(5)
+    # What is still buffered cannot be written either; do not let the interpreter try again on its way out.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(5)
 
 
 @click.command("netprobe", cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

@@ -22,6 +22,11 @@ def printer() -> Callable[[Iterable[Line]], None]:
 
     def show(lines: Iterable[Line]) -> None:
         for line in lines:
-            console.print(Text.assemble(*line))
+            console.print(Text.assemble(*((_safe(text), style) for text, style in line)))
 
     return show
+
+
+def _safe(text: str) -> str:
+    """Text from a capture must not steer a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "." for c in text)

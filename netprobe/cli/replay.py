@@ -11,9 +11,11 @@ import click
 
 from analyzers.attempts.columns import Array
 from analyzers.attempts.services import Service, alike, count_services
+from analyzers.attempts.subject import symptom_of
 from analyzers.model import Verdict
 from netprobe.cli.filters import Filters, TimeOfCapture
-from netprobe.replay.inputs import UnreadableInput, expand
+from netprobe.errors import UnreadableInput
+from netprobe.replay.inputs import expand
 from netprobe.replay.run import Progress, Replay, replay
 
 _SHOW_EACH = 40  # more services than this are shown in groups that ended alike
@@ -136,12 +138,12 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
     bad = False
     if as_jsonl:
         from netprobe.report.document import attempt_object
-        from netprobe.report.terminal import FAILED
 
+        watches = done.watches
         for index in chosen.tolist():
             attempt = done.attempt(index)
             click.echo(json.dumps(attempt_object(attempt, names), ensure_ascii=False))
-            bad = bad or attempt.ending.outcome in FAILED
+            bad = bad or symptom_of(attempt, watches[attempt.trace]) not in ("healthy", "unseen")
     elif as_json:
         from netprobe.report.document import document
 

@@ -12,14 +12,11 @@ import numpy as np
 
 from analyzers.attempts.columns import Array
 from captures.formats import NotACapture, Reader, open_capture
+from netprobe.errors import UnreadableInput
 from netprobe.replay.interrupt import Interrupt
 
 _OPEN_FILES = 32
 _SPOOL_BYTES = 16 << 20  # kept frames of a stream stay in memory up to here, then go to a temporary file
-
-
-class UnreadableInput(Exception):
-    """An input that cannot be read as a capture; the message is one line for the user."""
 
 
 @dataclass(slots=True)
@@ -124,7 +121,7 @@ def start_times(paths: list[str]) -> dict[str, int]:
                 window = next(iter(opened.reader), None)
                 if window is not None and len(window):
                     out[path] = int(window.ts_ns[0])
-        except UnreadableInput:
+        except (UnreadableInput, OSError):
             continue
     return out
 
@@ -152,7 +149,10 @@ class Recaller:
         if handle is None:
             if len(self._open) >= _OPEN_FILES:
                 os.close(self._open.popitem(last=False)[1])
-            handle = self._open[file] = os.open(name, os.O_RDONLY)
+            try:
+                handle = self._open[file] = os.open(name, os.O_RDONLY)
+            except OSError as error:
+                raise UnreadableInput(f"{name}: gone or changed while it was read ({error.strerror})") from None
         return os.pread(handle, length, at)
 
     def close(self) -> None:

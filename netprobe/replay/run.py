@@ -1,7 +1,8 @@
 """Read every input once, join its packets to attempts, and hand out services, verdicts and attempts on demand."""
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from analyzers.attempts.attempt import FILE_SHIFT, Attempt, materialise
@@ -12,12 +13,13 @@ from analyzers.attempts.subject import Answer, Watch
 from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose
 from analyzers.model import Verdict
+from captures.formats import Window
 from captures.table import scan
-from netprobe.replay.inputs import Input, Recaller, UnreadableInput, display_name, open_input, start_times
+from netprobe.errors import UnreadableInput
+from netprobe.replay.inputs import Input, Recaller, display_name, open_input, start_times
 from netprobe.replay.interrupt import Interrupt
 
-_GAP_NS = 10_000_000_000  # files of a ring buffer follow each other sooner than this
-_OVERLAP_NS = 1_000_000
+_GAP_NS = 2_000_000_000  # files of a ring buffer follow each other sooner than this
 _MOST_ANSWERS = 8  # ports of the same address that a diagnosis compares with
 
 Progress = Callable[[int, int | None], None]
@@ -117,11 +119,11 @@ def replay(paths: list[str], progress: Progress | None = None) -> Replay:
     """Read all inputs. An input that cannot be read becomes a `Source` with `error`; Ctrl-C keeps what was read."""
     tracker, recaller, sources = Tracker(), Recaller(), []
     interrupt = Interrupt()
-    starts = start_times(paths) if len(paths) > 1 else {}
     last: Source | None = None
     traces = 0
     with interrupt.armed():
-        for path in sorted(paths, key=lambda p: starts.get(p, 1 << 63)):
+        starts = start_times(paths) if len(paths) > 1 else {}
+        for path in in_series(paths, starts):
             if interrupt.pressed:
                 break
             source = Source(display_name(path))
@@ -130,22 +132,45 @@ def replay(paths: list[str], progress: Progress | None = None) -> Replay:
                 opened = open_input(path, interrupt)
             except UnreadableInput as error:
                 source.error = str(error)
+                last = None  # what lay in it was not seen: what follows is no continuation
                 continue
-            gap = starts[path] - last.last_ns if path in starts and last and last.last_ns is not None else None
-            follows = gap is not None and -_OVERLAP_NS <= gap <= _GAP_NS
+            follows = (
+                last is not None and _series(last.name) == _series(source.name) and _continues(last, starts.get(path))
+            )
             traces += not follows
             source.trace = traces - 1
             tracker.begin(new_trace=not follows, shelf=opened.shelf)
             last = source
             _read(opened, recaller.add(path, opened.shelf), source, tracker, progress)
             _close_source(opened, source, interrupt.pressed)
+            if source.notes:
+                last = None
         ledger = close(tracker)
     return Replay(ledger, sources, recaller, interrupt.pressed)
 
 
+def in_series(paths: list[str], starts: dict[str, int]) -> list[str]:
+    """The files of one ring buffer one behind the other in time, the series in the order in which they begin."""
+    begins: dict[str, int] = {}
+    for path in paths:
+        series = _series(path)
+        begins[series] = min(begins.get(series, 1 << 63), starts.get(path, 1 << 63))
+    return sorted(paths, key=lambda path: (begins[_series(path)], _series(path), starts.get(path, 1 << 63)))
+
+
+def _series(path: str) -> str:
+    """What the names of one ring buffer's files share: all but their digits."""
+    return re.sub(r"\d+", "", path)
+
+
+def _continues(last: Source, start: int | None) -> bool:
+    """Whether a file that starts then goes on where the last one of its series ended."""
+    return last.last_ns is not None and start is not None and 0 < start - last.last_ns <= _GAP_NS
+
+
 def _read(opened: Input, file: int, source: Source, tracker: Tracker, progress: Progress | None) -> None:
     offset = file << FILE_SHIFT
-    for window in opened.reader:
+    for window in _windows(opened, source):
         if not len(window):
             continue
         first, final = int(window.ts_ns.min()), int(window.ts_ns.max())
@@ -158,11 +183,21 @@ def _read(opened: Input, file: int, source: Source, tracker: Tracker, progress: 
             progress(opened.handle.tell() if opened.size else opened.reader.stream.position, opened.size)
 
 
+def _windows(opened: Input, source: Source) -> Iterator[Window]:
+    """The input's windows; a read error ends it like a cut."""
+    try:
+        yield from opened.reader
+    except OSError as error:
+        source.notes.append(f"reading failed after frame {opened.reader.frames}: {error.strerror or error}")
+
+
 def _close_source(opened: Input, source: Source, interrupted: bool) -> None:
     reader = opened.reader
     source.format = " ".join((reader.format, *(f"in {name}" for name in reversed(reader.compression))))
     source.frames, source.names = reader.frames, reader.names
-    source.notes = ["interrupted: only what had been read is reported"] if interrupted else list(reader.notes)
+    source.notes = (
+        ["interrupted: only what had been read is reported"] if interrupted else [*reader.notes, *source.notes]
+    )
     drops = [interface.dropped for interface in reader.interfaces if interface.dropped is not None]
     source.dropped = sum(drops) if drops else None
     if opened.name != "-":
