@@ -13,7 +13,7 @@ def printer() -> Callable[[Iterable[Line]], None]:
     """A function that prints lines of spans. rich is imported only where colour is wanted."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return lambda lines: click.echo(
-            "".join("".join(t for t, _ in line).rstrip() + "\n" for line in lines), nl=False
+            "".join("".join(_safe(t) for t, _ in line).rstrip() + "\n" for line in lines), nl=False
         )
     from rich.console import Console
     from rich.text import Text
