@@ -167,8 +167,10 @@ def foreign_reset(attempt: Attempt) -> bool:
 
 
 def _gave_up(attempt: Attempt) -> bool:
-    """Whether one side repeated data (twice at least) that the other never acknowledged."""
-    return bool(unacknowledged(attempt, client=True) or unacknowledged(attempt, client=False))
+    """Whether one side repeated data (twice at least) that the other never acknowledged, and they did not part in peace."""
+    return attempt.ending.ending != "closed-normally" and bool(
+        unacknowledged(attempt, client=True) or unacknowledged(attempt, client=False)
+    )
 
 
 def unacknowledged(attempt: Attempt, client: bool) -> list[Segment]:
