@@ -1,5 +1,5 @@
 """Facts: bytes in, packets out.
 
-`formats` walks a capture file, `table` scans its frames into columns, `packet` decodes the few frames that decide.
+`formats` walks a capture file, `scan` reads its frames into columns (`table`), `packet` decodes the few frames that decide.
 Nothing here opens a file, asks a clock or draws a conclusion.
 """

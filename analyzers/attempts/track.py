@@ -11,6 +11,7 @@ import numpy as np
 from analyzers.attempts.columns import UNKNOWN, Array, Growing, Pieces, mix
 from analyzers.attempts.flows import Flows
 from analyzers.attempts.holes import Holes
+from analyzers.attempts.keep import chosen_rows
 from analyzers.attempts.payload import payload_marks
 from analyzers.attempts.settled import count_settled
 from captures.packet import FIN, RST, SYN
@@ -20,14 +21,6 @@ _FARTHEST = (1 << 31) - 1  # kept positions that lie farther are kept as this
 _FAR = 1 << 42
 _BATCH = 16_384  # rows worked on at once: large enough for numpy, small enough for the cache
 _MOST = 60_000  # and never more than 16 bits can count
-
-# How many rows of each kind an attempt keeps per side; SYN, FIN, RST and ICMP errors are always kept.
-KEEP_ACKS = 4
-KEEP_PAYLOADS = 8
-KEEP_PAYLOADS_AT_START = 24  # while inside the first bytes of a stream, where SSH speaks in clear
-START_BYTES = 8192
-KEEP_REPEATS = 8  # retransmitted payload
-KEEP_AFTER_SPECIAL = 2  # any row behind a SYN, FIN, RST or ICMP error: did this side go on?
 
 Shelf = Callable[[Array, Array, Array], Array]
 """`shelf(buffer, start, caplen)`: puts frames away and returns for each the position to recall it from."""
@@ -154,7 +147,7 @@ class Tracker:
         payload = (length > 0) & ~reset & ~icmp
         self._count_bytes(flat, payload, position + syn, length, own_top, delta)
         special = icmp | ((flags & (SYN | FIN | RST)) > 0)
-        kept = self._choose(flat, side, heads, segment, special, payload, position + length, delta)
+        kept = chosen_rows(state, flat, side, heads, segment, special, payload, position + length, delta)
         self._remember(table, order, attempt, side, heads, icmp, ends)
         acked = state["acked"]
         for s in (0, 1):
@@ -238,77 +231,12 @@ class Tracker:
         for row in self._holes.touched(sides, delta[rows]).tolist():
             total[sides[row]] += self._holes.fill(int(sides[row]), int(top[row]), int(begin[row]), int(end[row]))
 
-    def _choose(
-        self, flat: Array, side: Array, heads: Array, segment: Array, special: Array, payload: Array, end: Array, delta: Array,
-    ) -> Array:  # fmt: skip
-        """Indices of the rows worth keeping: a bounded number per attempt, whatever the connection carries.
-
-        Plain rows (all but SYN, FIN, RST and ICMP errors) are numbered per attempt and side, their payloads apart.
-        """
-        state = self.state
-        first = side == 0
-        plain = ~special
-        plains = [np.cumsum(plain & mine, dtype=np.int32) for mine in (first, ~first)]
-        talking = [np.cumsum(plain & payload & mine, dtype=np.int32) for mine in (first, ~first)]
-        bounds = np.append(heads, len(flat))
-        before = np.stack([_ahead_of(total, heads) for total in plains], axis=1)
-        before_talk = np.stack([_ahead_of(total, heads) for total in talking], axis=1)
-        cell = segment * 2 + side
-        own = np.where(first, plains[0], plains[1])
-        seen, spoken = (
-            own - before.reshape(-1)[cell],
-            np.where(first, talking[0], talking[1]) - before_talk.reshape(-1)[cell],
-        )
-        rank = np.where(payload, spoken, seen - spoken) - 1 + state["counted"].reshape(-1)[flat * 2 + payload]
-        keep = special | (rank < KEEP_ACKS) | (payload & (rank < KEEP_PAYLOADS))
-        keep |= payload & (rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)
-
-        # And whatever a side says first behind a special row, in this batch or before: did it go on?
-        since = state["since"].reshape(-1)
-        marks = np.where(special, np.arange(len(flat)), -1)
-        last = np.maximum.accumulate(marks)
-        inside = last >= heads[segment]
-        at_special = np.where(first, plains[0][last], plains[1][last])
-        keep |= np.where(inside, own - at_special, seen + since[flat]) <= KEEP_AFTER_SPECIAL
-
-        repeats = np.flatnonzero(payload & (delta < 0) & (delta != UNKNOWN))
-        again = state["repeats"].reshape(-1)
-        for row in repeats.tolist():
-            keep[row] |= bool(again[flat[row]] < KEEP_REPEATS)
-            again[flat[row]] += 1
-        who, tails = flat[heads] >> 1, bounds[1:] - 1
-        last, inside = last[tails], inside[tails]
-        for s in (0, 1):
-            total, talk = plains[s][tails] - before[:, s], talking[s][tails] - before_talk[:, s]
-            state["counted"][who, 2 * s] += total - talk
-            state["counted"][who, 2 * s + 1] += talk
-            quiet = np.where(inside, plains[s][tails] - plains[s][last], total + state["since"][who, s])
-            state["since"][who, s] = np.minimum(quiet, 1 << 30)
-        self._fill_quota(who)
-        return np.flatnonzero(keep)
-
-    def _fill_quota(self, who: Array) -> None:
-        """Note which kinds of plain rows these attempts keep no more of: beyond their quota, well behind a special row."""
-        state = self.state
-        for s in (0, 1):
-            acks, payloads = state["counted"][who, 2 * s], state["counted"][who, 2 * s + 1]
-            quiet = (state["since"][who, s] >= KEEP_AFTER_SPECIAL) & state["started"][who, s]
-            state["full"][who, 2 * s] = quiet & (acks >= KEEP_ACKS)
-            beyond = (payloads >= KEEP_PAYLOADS) & (state["top"][who, s] > START_BYTES)
-            state["full"][who, 2 * s + 1] = quiet & (beyond | (payloads >= KEEP_PAYLOADS_AT_START))
-
 
 _COPIED = {
     "number": np.int64, "ts_ns": np.int64, "at": np.int64, "caplen": np.int32, "origlen": np.int32, "link": np.int16,
     "flags": np.uint8, "window": np.uint16, "length": np.uint32, "ttl": np.uint8, "tos": np.uint8, "icmp": np.bool_,
     "icmp_type": np.uint8, "icmp_code": np.uint8, "quoted_ttl": np.uint8,
 }  # fmt: skip
-
-
-def _ahead_of(total: Array, heads: Array) -> Array:
-    """A running total just before each of these rows."""
-    out: Array = np.where(heads > 0, total[heads - 1], 0)
-    return out
 
 
 def _near(value: Array) -> Array:

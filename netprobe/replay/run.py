@@ -14,7 +14,7 @@ from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose
 from analyzers.model import Verdict
 from captures.formats import Window
-from captures.table import scan
+from captures.scan import scan
 from netprobe.errors import UnreadableInput
 from netprobe.replay.inputs import Input, Recaller, display_name, open_input, start_times
 from netprobe.replay.interrupt import Interrupt

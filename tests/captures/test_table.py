@@ -17,7 +17,8 @@ from scapy.packet import Raw
 
 from captures.formats import Window, open_capture
 from captures.packet import decode
-from captures.table import PacketTable, row_of, scan
+from captures.scan import scan
+from captures.table import PacketTable, row_of
 from tests.captures.carriers import CARRIERS, every_frame
 from tests.craft import (
     damaged,

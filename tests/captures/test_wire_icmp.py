@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.contrib.mpls import MPLS, ICMPExtension_MPLS
-from scapy.layers.inet import ICMP, IP, TCP, ICMPExtension_InterfaceInformation, IPOption
+from scapy.layers.inet import ICMP, IP, TCP, ICMPExtension_InterfaceInformation, IPOption, IPOption_LSRR
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
     ICMPv6EchoRequest,
@@ -16,6 +16,7 @@ from scapy.layers.inet6 import (
     ICMPv6ParamProblem,
     ICMPv6TimeExceeded,
     IPv6,
+    IPv6ExtHdrRouting,
     in6_chksum,
 )
 from scapy.packet import Raw
@@ -149,7 +150,7 @@ def test_neither_does_a_quoted_payload_length(length: int) -> None:
 # ------------------------------------------------------------------------------------------------ RFC 4884
 
 
-STACK = [(16, 0, 1), (1048575, 7, 255)]
+STACK = [(16, 0, 1), (1048574, 5, 254)]
 
 
 def labels() -> Any:
@@ -174,11 +175,42 @@ def test_label_stack_and_other_objects_are_read_behind_the_quote(version: int, s
     data = error(version, quote_of(version, size) + structure(interface, labels()), rest=length_field(version, size))
     message = message_of(data)
     assert message.mpls == tuple(STACK)
-    assert [kind for kind, _ in message.extensions] == [2]
+    assert message.extensions == ((2, interface.classtype << 6 | 8),)
     quoted = quoted_by(data)
     assert quoted.tcp is not None
     assert quoted.tcp.seq == 7
     assert message.checksum_ok is True
+
+
+@pytest.mark.parametrize(("version", "kind"), [(4, 3), (4, 11), (4, 12), (6, 1), (6, 3)])
+def test_the_length_field_stands_in_every_message_that_rfc_4884_names(version: int, kind: int) -> None:
+    message = message_of(
+        error(version, quote_of(version, 160) + structure(labels()), kind, 0, length_field(version, 160))
+    )
+    assert message.mpls == tuple(STACK)
+
+
+@pytest.mark.parametrize(("version", "kind"), [(4, 4), (4, 5), (6, 2), (6, 4)])
+def test_no_length_field_is_read_where_the_same_bytes_mean_something_else(version: int, kind: int) -> None:
+    """A gateway's address, an MTU, a pointer."""
+    body = quote_of(version, 160)[:-1] + b"!" + structure(labels())
+    data = error(version, body, kind, 0, length_field(version, 160))
+    assert message_of(data).mpls == ()
+    quoted = quoted_by(data)
+    assert quoted.tcp is not None
+
+
+def test_an_object_is_a_label_stack_by_class_and_type() -> None:
+    entry = struct.pack(">I", 77 << 12 | 0x1FF)
+    objects = [struct.pack(">HBB", 8, *kind) + entry for kind in ((1, 1), (1, 2), (2, 1), (3, 0))]
+    message = message_of(error(4, quote_of(4, 128) + structure(*objects)))
+    assert message.mpls == ((77, 0, 255),)
+    assert message.extensions == ((1, 2), (2, 1), (3, 0))
+
+
+def test_an_object_may_be_empty_and_the_only_one() -> None:
+    assert message_of(error(4, quote_of(4, 128) + structure(b"\0\4\7\5"))).extensions == ((7, 5),)
+    assert message_of(error(4, quote_of(4, 128) + structure(b"\0\4\7\5", b"\0\4\7\6"))).extensions == ((7, 5), (7, 6))
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -262,6 +294,13 @@ def test_the_checksum_is_right_wrong_or_not_known(version: int) -> None:
     cut = decode(data[:-1], 101, len(data)).icmp
     assert cut is not None
     assert cut.checksum_ok is None
+
+
+def test_behind_a_routing_header_a_right_checksum_is_not_called_wrong() -> None:
+    six = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1)
+    assert message_of(bytes(six / ICMPv6TimeExceeded() / Raw(quote_of(6, 0)))).checksum_ok is not False
+    four = IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_LSRR(routers=["192.0.2.9"], pointer=4)], proto=1)
+    assert message_of(bytes(four / Raw(summed(bytes([11, 0, 0, 0]) + bytes(4))))).checksum_ok is True
 
 
 @pytest.mark.parametrize("size", range(4))

@@ -161,20 +161,11 @@ def chain(*headers: tuple[int, bytes], last: int = 6) -> bytes:
 
 def test_every_known_extension_header_is_walked() -> None:
     long, short = b"\1" + bytes(14), b"\0" + bytes(6)
-    headers = [
-        (0, short),
-        (60, long),
-        (43, long),
-        (44, bytes(7)),
-        (51, b"\4" + bytes(22)),
-        (60, short),
-        (135, long),
-        (139, short),
-        (140, short),
-    ]
+    headers = [(0, short), (60, long), (43, long), (44, bytes(7)), (51, b"\4" + bytes(22)), (60, short)]
+    headers += [(135, long), (139, short), (140, short), (253, short), (254, long)]
     packet = decode_ip(chain(*headers))
     assert packet.ip is not None
-    assert packet.ip.extensions == (0, 60, 43, 44, 51, 60, 135, 139, 140)
+    assert packet.ip.extensions == (0, 60, 43, 44, 51, 60, 135, 139, 140, 253, 254)
     assert packet.ip.protocol == 6
     assert packet.ip.length == 20
     assert packet.tcp is not None
@@ -216,6 +207,13 @@ def test_fragments_of_both_families_say_where_they_belong(units: int, more: bool
         assert (packet.tcp is None) == (units > 0)
         assert ("fragment" in packet.layers) == (units > 0)
         assert packet.problems == ()
+
+
+def test_what_follows_in_a_later_fragment_is_not_taken_for_extension_headers() -> None:
+    six = IPv6(src="::1", dst="::2") / IPv6ExtHdrFragment(offset=4, nh=60) / Raw(b"\6\0" + bytes(6) + bytes(TCP()))
+    packet = decode_ip(bytes(six))
+    assert packet.ip is not None
+    assert (packet.ip.extensions, packet.ip.protocol, packet.tcp) == ((44,), 60, None)
 
 
 def test_the_checksum_of_a_first_fragment_is_not_judged() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, TCP, IPOption_LSRR
+from scapy.layers.inet import IP, TCP, IPOption, IPOption_LSRR, IPOption_NOP, IPOption_SSRR
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrRouting
 from scapy.packet import Raw
 
@@ -94,21 +94,36 @@ def test_a_payload_of_odd_length_is_summed_as_if_a_zero_followed() -> None:
         assert segment_of(data + b"\xff").checksum_ok is True
 
 
-def test_behind_a_source_route_the_checksum_is_never_called_wrong_when_it_is_right() -> None:
+ROUTES = {
+    "a routing header": IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1),
+    "a loose source route": IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_LSRR(routers=["192.0.2.9"])]),
+    "a strict source route": IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_SSRR(routers=["192.0.2.9"])]),
+    "a source route behind other options": IP(
+        src="192.0.2.1", dst="192.0.2.2",
+        options=[IPOption_NOP(), IPOption(option=20, value=b"\0\0"), IPOption_LSRR(routers=["192.0.2.9", "192.0.2.8"], pointer=8)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_on_a_source_route_the_checksum_is_never_called_wrong_when_it_is_right(name: str) -> None:
     """It is made with the last address of the route (RFC 8200 section 8.1, RFC 791), which scapy does too."""
-    six = (
-        IPv6(src="2001:db8::1", dst="2001:db8::2")
-        / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1)
-        / TCP()
-        / Raw(b"x")
-    )
-    assert segment_of(bytes(six)).checksum_ok is not False
-    four = (
-        IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_LSRR(routers=["192.0.2.9"], pointer=4)])
-        / TCP()
-        / Raw(b"x")
-    )
-    assert segment_of(bytes(four)).checksum_ok is not False
+    assert segment_of(bytes(ROUTES[name] / TCP() / Raw(b"x"))).checksum_ok is not False
+
+
+def test_at_the_end_of_a_source_route_it_is_judged_as_ever() -> None:
+    six = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=0)
+    four = IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_LSRR(routers=["192.0.2.9"], pointer=8)])
+    for header in (six, four):
+        data = bytearray(bytes(header / TCP(chksum=0) / Raw(b"x")))
+        assert segment_of(bytes(data)).checksum_ok is False
+
+
+def test_a_source_route_of_the_carrier_says_nothing_of_the_packet_inside() -> None:
+    outer = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1)
+    inner = IP(src="192.0.2.1", dst="192.0.2.2")
+    assert segment_of(bytes(outer / inner / TCP())).checksum_ok is True
+    assert segment_of(bytes(outer / inner / TCP(chksum=1))).checksum_ok is False
 
 
 # ------------------------------------------------------------------------------------------------ cut and damaged
