@@ -34,6 +34,8 @@ def _message(draft: Draft, version: int) -> None:
     if whole and draft.ip and not draft.quoted:
         segment = data[at : draft.end]
         right = ones_complement_sum(segment) == 0xFFFF if version == 4 else transport_ok(draft.ip, segment, 58)
+        if not right and draft.ip.source_routed:
+            right = None  # computed for the final destination
     quote, extensions = _split(data[at : draft.end], version)
     mpls, others = _extensions(extensions)
     big = (version, kind, code) == (4, 3, 4) or (version, kind) == (6, 2)

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from captures.packet import Draft, Ip
 
 _PROTOCOLS = {1: "icmp", 4: "ip-in-ip", 6: "tcp", 17: "udp", 41: "6in4", 47: "gre", 58: "icmpv6"}
-_SOURCE_ROUTES = frozenset({131, 137})  # loose and strict; sought anywhere in the options, so rather too often than not
+_SOURCE_ROUTES = frozenset({131, 137})  # loose and strict
 _EXTENSIONS = frozenset({0, 43, 44, 51, 60, 135, 139, 140, 253, 254})
 
 
@@ -69,7 +69,7 @@ def _ipv4(draft: Draft) -> str | None:
         more_fragments=bool(fragment & 0x2000),
         fragment_offset=(fragment & 0x1FFF) * 8,
         options=data[at + 20 : min(draft.end, at + size)],
-        source_routed=not _SOURCE_ROUTES.isdisjoint(data[at + 20 : min(draft.end, at + size)]),
+        source_routed=_source_routed(data[at + 20 : min(draft.end, at + size)]),
     )
     draft.limit(total)
     if draft.end - at < size:
@@ -79,6 +79,22 @@ def _ipv4(draft: Draft) -> str | None:
         return None
     draft.at += size
     return _next(draft, header)
+
+
+def _source_routed(options: bytes) -> bool:
+    """Whether a source route still has places to go: its pointer lies inside its option (RFC 791 section 3.1)."""
+    at = 0
+    while at + 1 < len(options) and options[at] != 0:
+        if options[at] == 1:
+            at += 1
+            continue
+        size = options[at + 1]
+        if options[at] in _SOURCE_ROUTES:
+            return at + 2 >= len(options) or options[at + 2] <= size
+        if size < 2:
+            break
+        at += size
+    return False
 
 
 def _ipv6(draft: Draft) -> str | None:
