@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import resources
 
 import click
 
@@ -87,6 +86,8 @@ def _inputs(files: Sequence[str], sample: str | None) -> Iterator[list[str]]:
     if sample is not None:
         if files:
             raise click.UsageError("give either files or --sample, not both")
+        from importlib import resources
+
         path = resources.files("captures.samples") / f"{sample}.pcap"
         if not path.is_file():
             raise click.UsageError(f"no sample named {sample}; netprobe samples lists them")

@@ -2,7 +2,7 @@
 
 import tomllib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from analyzers.attempts.services import Service
@@ -12,7 +12,7 @@ FIELDS = ("what", "wire", "apart", "confirm", "next", "sources")
 
 @cache
 def _file(symptom: str) -> dict[str, dict[str, Any]]:
-    path = resources.files(__name__) / f"{symptom}.toml"
+    path = Path(__file__).with_name(f"{symptom}.toml")
     return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
