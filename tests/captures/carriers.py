@@ -91,7 +91,7 @@ def _gre(protocol: int | None = None, **fields: Any) -> Callable[[Layer], Layer]
     return lambda inner: _over4(47) / GRE(proto=protocol or _type(inner), **fields) / inner
 
 
-def _radiotap(flags: int | None, timer: bool, words: int, tail: bytes = b"") -> Callable[[Layer], bytes]:
+def radiotap(flags: int | None, timer: bool, words: int, tail: bytes = b"") -> Callable[[Layer], bytes]:
     """A radiotap header with any of: the 8-byte timer, the flags byte, further presence words; written by hand."""
 
     def wrap(inner: Layer) -> bytes:
@@ -187,14 +187,14 @@ CARRIERS: tuple[Carrier, ...] = (
     _row("802.11 with four addresses and quality of service", 105, "wlan llc", lambda p: _qos(p, 3)),
     _row("802.11 with several frames in one", 105, "wlan llc", lambda p: _qos(p, amsdu=True)),
     _row("radiotap", 127, "radiotap wlan llc", lambda p: RadioTap() / _data_frame(p)),
-    _row("radiotap with flags", 127, "radiotap wlan llc", _radiotap(0, False, 0)),
+    _row("radiotap with flags", 127, "radiotap wlan llc", radiotap(0, False, 0)),
     _row("radiotap with a checksum behind the frame", 127, "radiotap wlan llc",
-         _radiotap(0x10, False, 0, b"\xde\xad\xbe\xef")),
-    _row("radiotap with a timer", 127, "radiotap wlan llc", _radiotap(0x10, True, 0, b"\xde\xad\xbe\xef")),
+         radiotap(0x10, False, 0, b"\xde\xad\xbe\xef")),
+    _row("radiotap with a timer", 127, "radiotap wlan llc", radiotap(0x10, True, 0, b"\xde\xad\xbe\xef")),
     _row("radiotap with two presence words and a timer", 127, "radiotap wlan llc",
-         _radiotap(0x10, True, 1, b"\xde\xad\xbe\xef")),
+         radiotap(0x10, True, 1, b"\xde\xad\xbe\xef")),
     _row("radiotap with three presence words", 127, "radiotap wlan llc",
-         _radiotap(0x10, False, 2, b"\xde\xad\xbe\xef")),
+         radiotap(0x10, False, 2, b"\xde\xad\xbe\xef")),
     _row("Prism", 119, "prism wlan llc", _prism),
     _row("AVS", 119, "prism wlan llc", _avs),
     _row("per-packet information", 192, "ppi wlan llc",

@@ -84,6 +84,20 @@ def test_an_llc_frame_ends_where_its_length_says() -> None:
     assert packet.tcp.payload == b"insi"
 
 
+def test_a_numbered_llc_frame_has_a_control_field_of_two_bytes() -> None:
+    for control in (b"\0\0", b"\1\0"):
+        body = b"\6\6" + control + PACKET
+        packet = decode(ETHER + struct.pack(">H", len(body)) + body, 1)
+        assert packet.tcp is not None
+        assert packet.tcp.payload == b"inside"
+
+
+@pytest.mark.parametrize(("value", "llc"), [(0x05FF, True), (0x0600, False)])
+def test_an_ether_type_starts_where_lengths_end(value: int, llc: bool) -> None:
+    packet = decode(ETHER + struct.pack(">H", value) + b"\6\6\3" + PACKET, 1)
+    assert (packet.tcp is not None) is llc
+
+
 def test_an_ip_version_that_does_not_exist_is_said() -> None:
     for nibble in (0, 1, 5, 7, 15):
         packet = decode(bytes([nibble << 4]) + PACKET[1:], 101)

@@ -60,6 +60,14 @@ def test_the_optional_words_of_gre_are_stepped_over(flags: int) -> None:
     assert packet.tcp.dport == 6
 
 
+@pytest.mark.parametrize("numbers", [0, 0x1000, 0x0080, 0x1080])
+def test_so_are_those_of_pptp(numbers: int) -> None:
+    head = struct.pack(">HHHH", 0x2001 | numbers, 0x880B, 4, 1) + bytes(4 * numbers.bit_count())
+    packet = decode_ip(over(47, head + b"\xff\x03\0\x21" + bytes(INNER)))
+    assert packet.tcp is not None
+    assert packet.layers == ("ip", "gre", "ppp", "ip", "tcp")
+
+
 @pytest.mark.parametrize("words", [0, 1, 63])
 def test_the_options_of_geneve_are_stepped_over(words: int) -> None:
     packet = decode_ip(over_udp(6081, bytes([words, 0, 0x86, 0xDD]) + bytes(4 + 4 * words) + bytes(INNER6)))
@@ -73,6 +81,12 @@ def test_the_extension_headers_of_gtp_are_stepped_over(count: int) -> None:
     packet = decode_ip(over_udp(2152, b"\x34\xff\0\0" + bytes(4) + b"\0\0\0\x85" + chain + bytes(INNER)))
     assert packet.tcp is not None
     assert packet.tunnels == ("gtp-u",)
+
+
+@pytest.mark.parametrize("flag", [1, 2])
+def test_gtp_without_extension_headers_has_none_whatever_their_field_says(flag: int) -> None:
+    packet = decode_ip(over_udp(2152, bytes([0x30 | flag, 0xFF, 0, 0]) + bytes(4) + b"\0\0\0\x85" + bytes(INNER)))
+    assert packet.tcp is not None
 
 
 @pytest.mark.parametrize("identity", [0, 5])

@@ -6,6 +6,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from captures.packet import decode
+from tests.captures.carriers import radiotap
 
 BODY = b"\xaa\xaa\x03\0\0\0\x08\0" + bytes(IP(src="192.0.2.1", dst="192.0.2.2") / TCP(sport=5, dport=6))
 
@@ -49,11 +50,24 @@ def test_a_prism_header_of_impossible_length_gives_no_packet(length: int) -> Non
     assert decode(struct.pack("<II", 0x44, length) + bytes(136) + frame(0x08), 119).tcp is None
 
 
-def test_the_checksum_behind_a_frame_is_no_payload() -> None:
-    """With a zero total length the IP packet would else end where the frame does."""
-    body = bytearray(BODY)
-    body[10:12] = bytes(2)
-    radiotap = struct.pack("<BBHIB", 0, 0, 9, 2, 0x10)
-    packet = decode(radiotap + bytes([8, 1]) + bytes(22) + bytes(body) + b"\xde\xad\xbe\xef", 127)
+@pytest.mark.parametrize("timer", [False, True])
+@pytest.mark.parametrize("words", range(4))
+@pytest.mark.parametrize(("flags", "payload"), [(0x10, b""), (0x00, b"\xde\xad\xbe\xef"), (None, b"\xde\xad\xbe\xef")])
+def test_the_checksum_behind_a_frame_is_no_payload(flags: int | None, payload: bytes, timer: bool, words: int) -> None:
+    """The radiotap flags say whether it is there; with a zero total length the IP packet ends where the frame does."""
+    packet = decode(
+        bytes(radiotap(flags, timer, words, b"\xde\xad\xbe\xef")(IP(src="192.0.2.1", dst="192.0.2.2", len=0) / TCP())),
+        127,
+    )
     assert packet.tcp is not None
-    assert (packet.tcp.payload, packet.tcp.length) == (b"", 0)
+    assert (packet.tcp.payload, packet.tcp.length) == (payload, len(payload))
+
+
+def test_a_checksum_that_was_cut_off_takes_no_payload_with_it() -> None:
+    whole = bytes(
+        radiotap(0x10, False, 0, b"payload!\xde\xad\xbe\xef")(IP(src="192.0.2.1", dst="192.0.2.2", len=0) / TCP())
+    )
+    for size, payload in ((len(whole) - 1, b"payload!"), (len(whole) - 4, b"payload!"), (len(whole) - 6, b"payloa")):
+        packet = decode(whole[:size], 127, len(whole))
+        assert packet.tcp is not None
+        assert (packet.tcp.payload, packet.tcp.length) == (payload, 8)
