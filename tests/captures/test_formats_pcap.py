@@ -32,6 +32,7 @@ def test_every_flavour_gives_number_time_bytes_and_lengths_of_each_frame(magic: 
     reader, got = read(data)
     assert got == [Frame(n + 1, times[n], frames[n], 1514, 0, 101) for n in range(3)]
     assert reader.frames == 3
+    assert reader.format == ("pcap (nanoseconds)" if magic == NANOSECONDS else "pcap")
     assert (reader.notes, reader.cut, reader.compression) == ([], False, ())
     assert (reader.interfaces[0].link, reader.interfaces[0].snaplen) == (101, 96)
 

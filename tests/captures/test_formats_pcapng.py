@@ -239,6 +239,16 @@ def test_text_that_is_not_utf8_and_options_that_run_over_are_no_error() -> None:
     assert len(frames) == 1
 
 
+def test_a_name_record_that_runs_over_its_block_ends_the_names() -> None:
+    good = option(1, b"\xc0\0\2\1one\0")
+    for bad in (struct.pack("<HH", 1, 9000) + b"\xc0\0\2\2two\0", struct.pack("<HH", 1, 6) + b"\xc0\0"):
+        reader, frames = read(section() + interface() + block(4, good + bad) + FRAME)
+        assert reader.names == {"192.0.2.1": "one"}
+        assert len(frames) == 1
+    reader, _ = read(section() + interface() + block(4, good + bytes(4) + option(1, b"\xc0\0\2\2two\0")) + FRAME)
+    assert reader.names == {"192.0.2.1": "one"}
+
+
 @pytest.mark.parametrize("windows", [0.02, 0.1, 0.25, 0.5, 0.999, 1, 1.001, 1.5, 2, 4.5])
 def test_a_block_of_any_size_is_walked_past(windows: float) -> None:
     """Also one longer than what is read at a time, with packets before and behind it, also in another section."""
@@ -304,6 +314,14 @@ def test_long_captures_of_all_blocks_and_sizes_come_back_whole(endian: str) -> N
     assert (reader.frames, reader.notes, reader.cut) == (len(expected), [], False)
 
 
+def test_the_longest_packet_that_wireshark_takes_is_read() -> None:
+    data = bytes(range(256)) * 1024
+    assert len(data) == 262_144
+    reader, frames = read(section() + interface() + enhanced(data) + simple(data) + obsolete(data) + FRAME)
+    assert [frame.data for frame in frames] == [data, data, data, b"one"]
+    assert reader.notes == []
+
+
 # ------------------------------------------------------------------------------------------------ cut
 
 
@@ -347,6 +365,7 @@ DAMAGE = {
     "an enhanced packet with a wrong trailing length": _with_trailer(enhanced(b"bad"), 32),
     "a simple packet with a wrong trailing length": _with_trailer(simple(b"bad"), 32),
     "an enhanced packet that captured more than its block": block(6, struct.pack("<IIIII", 0, 0, 1, 400, 400) + bytes(64)),
+    "an enhanced packet that captured one byte more than its block": block(6, struct.pack("<IIIII", 0, 0, 1, 5, 5) + bytes(4)),
     "an obsolete packet that captured more than its block": block(2, struct.pack("<HHIIII", 0, 0, 0, 1, 400, 400) + bytes(64)),
     "an enhanced packet too short for its header": block(6, bytes(16)),
     "an obsolete packet too short for its header": block(2, bytes(16)),
