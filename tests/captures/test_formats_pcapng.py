@@ -278,6 +278,13 @@ def test_a_capture_cut_inside_a_large_block_keeps_the_packets_before_it() -> Non
     assert len(reader.notes) == 1
 
 
+def test_a_large_block_that_was_cut_is_no_frame() -> None:
+    for size in (1000, window_bytes() * 3 // 2):
+        reader, frames = read((section() + interface() + FRAME + custom(bytes(size)))[:-5])
+        assert len(frames) == 1
+        assert "after frame 1" in reader.notes[0]
+
+
 # ------------------------------------------------------------------------------------------------ long captures
 
 

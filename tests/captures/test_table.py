@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP, IPOption
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.packet import Raw
 
@@ -127,6 +127,14 @@ def test_it_agrees_on_frames_cut_anywhere() -> None:
 def test_it_agrees_on_damaged_frames(seed: int) -> None:
     random = Random(seed)
     agree((link, *damaged(random, data)) for link, data in FRAMES * 4)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_it_agrees_on_damaged_errors(version: int) -> None:
+    """Errors have the most bytes that change what the others mean."""
+    random = Random(version)
+    errors = [bytes(icmp_error(random, version)) for _ in range(150)]
+    agree((101, *damaged(random, data)) for data in errors * 20)
 
 
 def test_it_agrees_on_every_value_of_every_byte_of_a_header() -> None:
@@ -341,6 +349,15 @@ def test_an_error_with_a_strange_length_field_has_a_row_all_the_same(length: int
     for version, syn in ((4, SYN), (6, SYN6)):
         (row,) = rows((101, with_length(version, length, bytes(syn)[: 28 if version == 4 else 48])))
         assert (row["icmp"], row["dport"], row["seq"]) == (True, 22, 9)
+
+
+@pytest.mark.parametrize("words", range(1, 18))
+def test_so_has_one_whose_quote_has_options(words: int) -> None:
+    syn = IP(src="192.0.2.1", dst="198.51.100.2", options=[IPOption(option=20, value=b"\0\0")] * 10) / TCP(
+        dport=22, seq=9
+    )
+    (row,) = rows((101, with_length(4, words, bytes(syn)[:68])))
+    assert (row["icmp"], row["dport"], row["seq"]) == (True, 22, 9)
 
 
 def with_length(version: int, length: int, quoted: bytes) -> bytes:

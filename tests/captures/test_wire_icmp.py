@@ -61,7 +61,7 @@ def test_every_field_is_what_scapy_reads(seed: int, version: int) -> None:
     whole = bytes(header / segment)
     least = len(whole) - len(bytes(segment)) + 8
     quote = whole[: random.choice([least, len(whole), random.randint(least, len(whole))])]
-    data = bytes(icmp_error(random, version, quote))
+    data = bytes(icmp_error(random, version, quote, None if quote == whole else False))
     message, quoted = message_of(data), quoted_by(data)
     theirs: Any = IP(data) if version == 4 else IPv6(data)
     if version == 4:
@@ -75,8 +75,10 @@ def test_every_field_is_what_scapy_reads(seed: int, version: int) -> None:
         assert message.mtu == (layer.mtu if message.type == 2 else None)
     assert quoted.ip is not None
     assert quoted.tcp is not None
-    assert (str(quoted.ip.src), str(quoted.ip.dst)) == (header.src, header.dst)
-    assert quoted.ip.ttl == (header.ttl if version == 4 else header.hlim)
+    assert quoted.ip == decode_ip(whole).ip
+    assert bytes(segment.payload).startswith(quoted.tcp.payload)
+    if quoted.tcp.complete:
+        assert quoted.tcp.length == len(segment.payload)
     assert (quoted.tcp.sport, quoted.tcp.dport, quoted.tcp.seq) == (segment.sport, segment.dport, segment.seq)
     assert quoted.tcp.checksum_ok is None
     assert message.checksum_ok is True
@@ -98,6 +100,27 @@ def test_a_quote_cut_anywhere_tells_what_it_holds(version: int) -> None:
             assert quoted.tcp.complete == (size >= start + 24)
             assert quoted.tcp.mss == (1460 if size >= start + 24 else None)
             assert b"payload".startswith(quoted.tcp.payload)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_quoted_header_tells_how_long_the_packet_was_of_which_a_part_came_back(version: int) -> None:
+    """1,500 bytes that did not fit, of which the usual 28 or 48 are quoted."""
+    header = IP(src="192.0.2.1", dst="192.0.2.2") if version == 4 else IPv6(src="::1", dst="::2")
+    whole = bytes(header / TCP(sport=5, dport=6) / Raw(bytes(1440)))
+    for size in (len(whole) - 1452, len(whole) - 1440, 400):
+        quoted = quoted_by(error(version, whole[:size]))
+        assert quoted.ip is not None
+        assert quoted.ip.length == 1460
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_zeros_that_fill_a_quote_up_are_no_payload(version: int) -> None:
+    header = IP(src="192.0.2.1", dst="192.0.2.2") if version == 4 else IPv6(src="::1", dst="::2")
+    quote = bytes(header / TCP(sport=5, dport=6) / Raw(b"abc")).ljust(128, b"\0")
+    for rest in (bytes(4), length_field(version, 128)):
+        quoted = quoted_by(error(version, quote + structure(labels()), rest=rest))
+        assert quoted.tcp is not None
+        assert (quoted.tcp.payload, quoted.tcp.length) == (b"abc", 3)
 
 
 def test_an_error_without_a_quote_has_none() -> None:
@@ -242,6 +265,15 @@ def test_a_length_field_too_small_to_be_one_hides_no_ports(version: int, words: 
     """The field was unused before RFC 4884; with extensions a quote has 128 bytes at least."""
     rest = bytes([0, words, 0, 0]) if version == 4 else bytes([words, 0, 0, 0])
     quoted = quoted_by(error(version, quote_of(version, 0), rest=rest))
+    assert quoted.tcp is not None
+    assert quoted.tcp.seq == 7
+
+
+@pytest.mark.parametrize("words", range(1, 18))
+def test_neither_does_one_that_would_cut_the_options_of_the_quote(words: int) -> None:
+    header = IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption(option=20, value=b"\0\0")] * 10)
+    quote = bytes(header / TCP(sport=5, dport=6, seq=7))[:68]
+    quoted = quoted_by(error(4, quote, rest=bytes([0, words, 0, 0])))
     assert quoted.tcp is not None
     assert quoted.tcp.seq == 7
 
