@@ -139,8 +139,9 @@ class _Walk:
             if batch.enhanced or batch.simple:
                 self.again = True
                 return False
-            self.counter += kind in _COUNTED_BY_WIRESHARK
-            if not stream.skip(length):
+            if stream.skip(length):
+                self.counter += kind in _COUNTED_BY_WIRESHARK
+            else:
                 self.out.cut = self.stop = True
                 self.out.notes.append(f"cut short in the middle of a block, after frame {self.counter}")
             self.again = not self.stop
