@@ -49,7 +49,8 @@ def _split(message: bytes, version: int) -> tuple[bytes, bytes]:
     unit, at = (4, 5) if version == 4 else (8, 4)
     length = message[at] * unit
     body = message[8:]
-    shortest = 28 if version == 4 else 48  # an IP header and the ports; a smaller length field is something else
+    # An IP header and the ports; a smaller length field is something else.
+    shortest = 48 if version == 6 else max(5, body[0] & 15 if body else 0) * 4 + 8
     if (version, message[0]) in {(4, 3), (4, 11), (4, 12), (6, 1), (6, 3)} and shortest <= length <= len(body):
         return body[:length], body[length:]
     if len(body) > _OLD_STYLE_QUOTE and _is_extension(body[_OLD_STYLE_QUOTE:]):

@@ -48,7 +48,7 @@ def _ipv4(draft: Draft) -> str | None:
     if size < 20:
         draft.problems.append(f"IPv4 header length {size}")
         return None
-    if total == 0 or draft.quoted:
+    if total == 0 or (draft.quoted and total < size + 8):
         # Segmentation offload: the capturer saw the packet before its length was filled in. And some stacks change the
         # length of what they quote, which must not hide its ports.
         total = max(draft.wire_end - at, size)
@@ -114,7 +114,7 @@ def _ipv6(draft: Draft) -> str | None:
         flow_label=first & 0xFFFFF,
     )
     draft.at += 40
-    if length and not draft.quoted:
+    if length >= (8 if draft.quoted else 1):
         draft.limit(length)
     elif header.protocol != 0:  # length 0 without a hop-by-hop header: segmentation offload, not a jumbogram
         header = replace(header, length=draft.wire_end - draft.at)
