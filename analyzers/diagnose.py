@@ -4,18 +4,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from analyzers import after, handshake, reset, silence, ssh, unreachable
+from analyzers import after, handshake, maker, reset, silence, ssh, unreachable
 from analyzers.attempts.attempt import Recall, materialise
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
-from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Answer, Subject, Watch, by_time, symptom_of
+from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Subject, Watch, by_time, symptom_of
+from analyzers.attempts.surroundings import Surroundings
 from analyzers.causes import PREFIXES, find
 from analyzers.conclude import Weighed, answer, weigh
-from analyzers.model import Alternative, Evidence, Fact, Place, Strength, Verdict
-from analyzers.unreachable import IcmpRefusal
+from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength, Verdict, Void
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
-    reset.facts, unreachable.facts, silence.facts, handshake.facts, after.facts, ssh.facts,
+    reset.facts, maker.facts, unreachable.facts, silence.facts, handshake.facts, after.facts, ssh.facts,
 )  # fmt: skip
 
 
@@ -24,17 +24,17 @@ _CAUSES_OF = {symptom: find(symptom) for symptom in SYMPTOMS}
 
 
 def diagnose(
-    service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], elsewhere: Sequence[Answer] = ()
+    service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], around: Surroundings
 ) -> Verdict:
     """The verdict on one service. Pure: the same capture gives the same verdict.
 
-    `watches` tells per trace how long it was watched; `elsewhere` is what the address answered on other ports.
+    `watches` tells per trace how long it was watched; `around` what the capture shows around the service.
     """
     groups = [part for group in _chosen(service.groups) for part in by_time(ledger, group, watches)]
     cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
     symptoms = [symptom_of(attempt, watches[attempt.trace]) for attempt, _ in cases]
     subject = Subject(
-        service, ledger, list(watches), cases, symptoms, _worst(symptoms, [len(g) for g in groups]), tuple(elsewhere),
+        service, ledger, list(watches), cases, symptoms, around,
         skipped=len(service.members) - sum(len(group) for group in groups),
     )  # fmt: skip
     facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
@@ -51,17 +51,6 @@ def _chosen(groups: Sequence[Group]) -> list[Group]:
     return first + rest[: max(0, MAX_GROUPS - len(first))]
 
 
-def _worst(symptoms: Sequence[str], sizes: Sequence[int]) -> str:
-    """The failing symptom of most attempts; healthy only when none fails, unseen only when nothing else is known."""
-    counts: Counter[str] = Counter()
-    for symptom, size in zip(symptoms, sizes, strict=True):
-        counts[symptom] += size
-    failing = [s for s in SYMPTOMS if counts[s] and s not in ("healthy", "unseen")]
-    if failing:
-        return max(failing, key=lambda s: (counts[s], -SYMPTOMS.index(s)))
-    return "healthy" if counts["healthy"] else "unseen"
-
-
 def _verdict(subject: Subject, facts: list[Fact]) -> Verdict:
     found = answer(weigh(facts, _CAUSES_OF[subject.symptom]))
     cause = found.id or subject.symptom
@@ -75,8 +64,9 @@ def _verdict(subject: Subject, facts: list[Fact]) -> Verdict:
         strength=found.strength,
         place=_place(subject, facts, found.winners),
         summary=_summary(subject, title),
-        evidence=tuple(_evidence(subject, facts)),
+        evidence=tuple(_evidence(subject, [fact for fact in facts if not isinstance(fact, Void)])),
         alternatives=tuple(_alternatives(found.winners, found.others)),
+        void=tuple(dict.fromkeys(fact.text() for fact in facts if isinstance(fact, Void))),
     )
 
 
@@ -96,7 +86,7 @@ def _evidence(subject: Subject, facts: list[Fact]) -> Iterator[Evidence]:
     """Every fact once, most frequent first; facts that differ in times only are one line."""
     total = len(subject.service.members)
     alike: dict[str, list[Fact]] = {}
-    for fact in sorted(facts, key=lambda f: (-f.count, f.frames)):
+    for fact in sorted(facts, key=lambda f: -f.count):
         alike.setdefault(_DURATION.sub("T", fact.text()), []).append(fact)
     for same in sorted(alike.values(), key=lambda same: -sum(f.count for f in same)):
         count = sum(fact.count for fact in same)
@@ -125,13 +115,16 @@ def _evidence(subject: Subject, facts: list[Fact]) -> Iterator[Evidence]:
 def _place(subject: Subject, facts: list[Fact], winners: Sequence[Weighed]) -> Place:
     actors = {w.cause.actor for w in winners}
     actor = actors.pop() if len(actors) == 1 else "unknown"
-    refusals = [fact for fact in facts if isinstance(fact, IcmpRefusal)]
-    senders = {(r.sender, r.hop_min, r.hop_max) for r in refusals}
-    if len(senders) == 1:
-        sender, low, high = senders.pop()
-        return Place(low if low == high else None, low, high, sender, actor)
-    address = str(subject.service.address) if actor in ("server-host", "load-balancer") else None
-    return Place(address=address, actor=actor)
+    placed = [fact for fact in facts if isinstance(fact, Placed)]
+    senders = {fact.sender for fact in placed if fact.sender}
+    low = max((fact.hop_min for fact in placed if fact.hop_min is not None), default=None)
+    high = min((fact.hop_max for fact in placed if fact.hop_max is not None), default=None)
+    if len(senders) > 1 or (low is not None and high is not None and low > high):
+        return Place(actor=actor)
+    address = senders.pop() if senders else None
+    if address is None and actor in ("server-host", "load-balancer"):
+        address = str(subject.service.address)
+    return Place(low if low == high else None, low, high, address, actor)
 
 
 def _alternatives(winners: Sequence[Weighed], others: Sequence[Weighed]) -> Iterator[Alternative]:

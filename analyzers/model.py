@@ -69,6 +69,27 @@ class Fact:
         raise NotImplementedError
 
 
+@fact
+class Placed(Fact):
+    """A fact that also tells where a device stands: hops from the point of capture, at least and at most, None where it
+    does not say; `sender` is the address that the device gave itself, "" where it gave none."""
+
+    hop_min: int | None = None
+    hop_max: int | None = None
+    sender: str = ""
+
+
+@fact
+class Void(Fact):
+    """A test that could have decided, but whose precondition this capture does not meet: it says nothing either way."""
+
+    test: str
+    why: str
+
+    def text(self) -> str:
+        return f"{self.test}: {self.why}"
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """What a cause row asks for: a fact of this type whose fields have these values."""

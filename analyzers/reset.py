@@ -1,22 +1,20 @@
-"""A SYN was answered by a RST: what can be said of who sent it?
+"""A SYN was answered by a RST: what does the RST itself show?
 
-A RST bears the target's address whoever made it. The one passive hint that stands without knowing the stacks is the TTL
-with which it arrived, against that of other answers of the same address (nmap's TTL consistency; knowledge base T3).
+A RST bears the target's address whoever made it. What it looks like hints at its maker's stack; several answers to one SYN
+that cannot all be the host's show that somebody else speaks in its name (knowledge base 3.1 and T10).
 """
 
 from collections.abc import Iterator
 
+from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.hops import initial_ttl, routers
+from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact, fact
+from analyzers.attempts.surroundings import asked
+from analyzers.fingerprints import makers
+from analyzers.model import Fact, Placed, fact
 from analyzers.words import duration, times
-from captures.packet import ACK
-
-INITIAL_TTLS = (32, 64, 128, 255)
-
-
-def initial_ttl(ttl: int) -> int:
-    """The initial TTL that a received one most likely had: the next higher of the usual four."""
-    return next(initial for initial in INITIAL_TTLS if ttl <= initial)
+from captures.packet import ACK, RST
 
 
 @fact
@@ -29,72 +27,138 @@ class SynReset(Fact):
 
     def text(self) -> str:
         odd = "" if self.acks_syn else "; it does not acknowledge the SYN, so a client would ignore it"
-        start = initial_ttl(self.ttl)
         return (
             f"RST {duration(self.after_ns)} after the SYN, arriving with TTL {self.ttl} "
-            f"({times(start - self.ttl, 'router')} away if it started at {start}){odd}"
+            f"({times(routers(self.ttl), 'router')} away if it started at {initial_ttl(self.ttl)}){odd}"
         )
 
 
 @fact
-class ResetDistance(Fact):
-    """The RST came from nearer, from as far as, or from farther than another answer of the same address; `other-stack`
-    when the two cannot have started with the same TTL."""
+class ResetForm(Fact):
+    """What the header of the RST looks like. `makers` are known to make this form; none is proven by it."""
 
-    relation: str
-    ttl: int
-    other_ttl: int
-    other_port: int
-    other_kind: str
+    form: str
+    makers: tuple[str, ...]
 
     def text(self) -> str:
-        answer = f"the {self.other_kind.upper()} of port {self.other_port} with TTL {self.other_ttl}"
-        hops = times(abs(self.ttl - self.other_ttl), "hop")
-        return {
-            "same": f"RST TTL {self.ttl} equals {answer}: as if from the same distance",
-            "nearer": f"RST TTL {self.ttl}, but {answer}: as if made {hops} nearer (a device in front of the host, or the "
-            "other port is forwarded deeper)",
-            "farther": f"RST TTL {self.ttl}, but {answer}: as if made {hops} farther away (this port is forwarded deeper, "
-            "or a device in front answers for the other)",
-        }.get(self.relation, f"RST TTL {self.ttl}, but {answer}: not the same stack, or not the same host")
+        known = f"known from {', '.join(self.makers)}" if self.makers else "known from nobody in the list"
+        return f"its form ({self.form}) is {known}; a hint only"
+
+
+@fact
+class ResetSays(Fact):
+    """The RST carries a payload, as some devices send to say why (RFC 9293 section 3.5.3 allows it)."""
+
+    said: str
+
+    def text(self) -> str:
+        return f"the RST itself carries text: {self.said!r}"
+
+
+@fact
+class ResetsDisagree(Fact):
+    """One SYN was answered by RSTs that arrived with different TTLs, so they were not all made in one place."""
+
+    ttls: tuple[int, ...]
+
+    def text(self) -> str:
+        return f"one SYN was answered by RSTs with TTL {' and '.join(map(str, self.ttls))}: they have several makers"
+
+
+@fact
+class AcceptedToo(Fact):
+    """The SYN that a RST refused was accepted as well: whoever sent the RST, it was not the host that sent the SYN-ACK."""
+
+    ttl: int
+    other_ttl: int
+
+    def text(self) -> str:
+        return (
+            f"the RST (TTL {self.ttl}) refused a SYN that a SYN-ACK (TTL {self.other_ttl}) accepts: two machines answered, "
+            "and the port is open on one of them"
+        )
+
+
+@fact
+class ResetWithin(Placed):
+    """A SYN with a small TTL was refused: who made the RST stands no farther away than that TTL reaches."""
+
+    hops: int
+    beyond: int  # the largest TTL that ran out on the way, 0 when none was seen; a router looks at the TTL before its filter
+
+    def text(self) -> str:
+        less = f", one with TTL {self.beyond} ran out before" if self.beyond else ""
+        return f"a SYN with TTL {self.hops} was refused{less}: the RST was made at hop {self.hops} or before"
 
 
 def facts(subject: Subject) -> Iterator[Fact]:
-    """The RSTs, and how their TTL compares with each other answer of the address."""
-    if subject.symptom != "reset":
-        return
-    ttls: set[int] = set()
-    for attempt, group in subject.failing:
-        row = attempt.ending.answer_row
-        reset = attempt.answer
-        if row is None or reset is None:
+    """The RSTs of every group that was refused by one, what they look like, and what contradicts them."""
+    forms: dict[tuple[str, tuple[str, ...]], ResetForm] = {}
+    for attempt, group in subject.failing if subject.symptom == "reset" else ():
+        rst = next((attempt.segments[row] for row in attempt.ending.rst_rows if not attempt.segments[row].client), None)
+        if rst is None or not attempt.syns:
             continue
-        syn = max(
-            (s for s in attempt.syns if s.number <= reset.number), key=lambda s: s.number, default=attempt.syns[0]
-        )
-        ttls.add(reset.ttl)
+        syn = asked(attempt.syns, rst)
         yield SynReset(
-            frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), ttl=reset.ttl,
-            after_ns=max(0, reset.ts_ns - syn.ts_ns), acks_syn=reset.has(ACK) and (reset.ack_position or 0) >= 1,
+            frames=subject.frames(group, attempt.ending.syn_rows[0], attempt.segments.index(rst)), count=len(group),
+            ttl=rst.ttl, after_ns=max(0, rst.ts_ns - syn.ts_ns), acks_syn=rst.has(ACK) and (rst.ack_position or 0) >= 1,
         )  # fmt: skip
-    if len(ttls) == 1:
-        yield from _distances(subject, ttls.pop())
-
-
-def _distances(subject: Subject, ttl: int) -> Iterator[Fact]:
-    seen: set[tuple[str, int]] = set()
-    for other in subject.elsewhere:
-        if initial_ttl(ttl) != initial_ttl(other.ttl):
-            relation = "other-stack"
-        else:
-            relation = "same" if ttl == other.ttl else "nearer" if ttl > other.ttl else "farther"
-        if (relation, other.ttl) not in seen:
-            seen.add((relation, other.ttl))
-            yield ResetDistance(
-                frames=(other.frame,),
-                relation=relation,
-                ttl=ttl,
-                other_ttl=other.ttl,
-                other_port=other.port,
-                other_kind=other.kind,
+        form = _form(syn, rst, len(group))
+        old = forms.get((form.form, form.makers))
+        forms[form.form, form.makers] = form if old is None else ResetForm(
+            frames=old.frames, count=old.count + form.count, form=form.form, makers=form.makers
+        )  # fmt: skip
+        yield from _contradictions(attempt, group, rst)
+        if rst.tcp.payload:
+            said = rst.tcp.payload[:80].decode("ascii", "replace")
+            yield ResetSays(
+                frames=(rst.number,), count=len(group), said="".join(c if c.isprintable() else "." for c in said)
             )
+    yield from forms.values()
+    yield from _within(subject)
+
+
+def _form(syn: Segment, rst: Segment, count: int) -> ResetForm:
+    ip = rst.packet.ip
+    df = ip.df if ip is not None and ip.version == 4 else None
+    window = "zero" if not rst.window else "syn" if rst.window == syn.window else "other"
+    words = [f"initial TTL {initial_ttl(rst.ttl)}"]
+    words += [] if df is None else [f"DF {'set' if df else 'clear'}"]
+    words.append({"zero": "window 0", "syn": f"the SYN's window {rst.window}", "other": f"window {rst.window}"}[window])
+    words += [f"sequence number {rst.tcp.seq}"] if rst.tcp.seq else []
+    known = makers(initial_ttl(rst.ttl), df, window) if not rst.tcp.seq else ()
+    return ResetForm(frames=(rst.number,), count=count, form=", ".join(words), makers=known)
+
+
+def _contradictions(attempt: Attempt, group: Group, rst: Segment) -> Iterator[Fact]:
+    """Answers to the same SYN that the maker of the RST did not send."""
+    synack = attempt.synack
+    if synack is not None:
+        yield AcceptedToo(
+            frames=tuple(sorted((rst.number, synack.number))), count=len(group), ttl=rst.ttl, other_ttl=synack.ttl
+        )
+    resets = [s for s in attempt.segments if s.has(RST) and not s.client]
+    ttls = tuple(sorted({s.ttl for s in resets}))
+    copies = len({s.ttl for s in attempt.syns}) > 1  # the SYN too was captured on both sides of a router
+    if len(ttls) > 1 and not copies:
+        yield ResetsDisagree(frames=tuple(s.number for s in resets[:4]), count=len(group), ttls=ttls)
+
+
+def _within(subject: Subject) -> Iterator[ResetWithin]:
+    """The smallest TTL whose SYN was refused, where one was sent that tells something."""
+    refused = [
+        (asked(a.syns, a.answer), a.answer) for a, _ in subject.failing if subject.symptom == "reset" and a.answer
+    ]
+    least = min(refused, key=lambda pair: pair[0].ttl, default=None)
+    if least is None or least[0].ttl > 30:
+        return
+    ran_out = [
+        (a.syns[0].ttl, a.syns[0].number)
+        for a, _ in subject.cases
+        if a.ending.outcome == "icmp-ttl-exceeded" and a.syns
+    ]
+    below = max((pair for pair in ran_out if pair[0] < least[0].ttl), default=(0, 0))
+    frames = (least[0].number, least[1].number) + ((below[1],) if below[0] else ())
+    yield ResetWithin(
+        frames=tuple(sorted(frames)), hops=least[0].ttl, beyond=below[0], hop_min=below[0] or None, hop_max=least[0].ttl
+    )

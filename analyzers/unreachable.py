@@ -8,11 +8,12 @@ decrement when a forwarding filter rejects, before it when a route or the receiv
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact, fact
-from analyzers.words import duration
+from analyzers.model import Fact, Placed, fact
+from analyzers.words import duration, times
 
 ROUTING = frozenset(
     {"net-unreachable", "host-unreachable", "net-unknown", "host-unknown", "net-unreachable-for-tos",
@@ -24,15 +25,15 @@ _TOGETHER_NS = 50_000_000  # and then all SYNs that waited for it fail together
 
 
 @fact
-class IcmpRefusal(Fact):
+class IcmpRefusal(Placed):
     """ICMP errors refused the SYN. `hop_min` to `hop_max`: where the sender stands, counted from the point of capture."""
 
     kind: str
-    sender: str
     by_target: bool
-    hop_min: int | None
-    hop_max: int | None
     after_ns: int
+    forwarding: (
+        bool  # its sender is the next router and had already counted the SYN's hop: a filter on forwarded packets
+    )
     late: bool  # as after a neighbour that does not answer: seconds later, for several SYNs at once
 
     def text(self) -> str:
@@ -43,8 +44,23 @@ class IcmpRefusal(Fact):
             where = f"; by the quoted TTL it stands at hop {span}"
         if self.kind == "ttl-exceeded" and self.hop_min is None:
             where = "; the SYN had used up all its hops, as in a routing loop"
+        if self.forwarding:
+            where = "; it is the next router, and quotes the SYN as one that it was forwarding"
         late = ", for all waiting SYNs together" if self.late else ""
         return f"ICMP {self.kind} from {who}, {duration(self.after_ns)} after the SYN{late}{where}"
+
+
+@fact
+class ErrorsLimited(Fact):
+    """SYNs that got no error, sent within seconds of others that did: devices limit how many errors they send."""
+
+    refused: int
+
+    def text(self) -> str:
+        return (
+            f"{times(self.count, 'attempt')} without an answer fell within 2 s of {self.refused} that got an error: a limit on "
+            "errors (Linux: 6 at once, then 1/s), not a drop"
+        )
 
 
 def facts(subject: Subject) -> Iterator[Fact]:
@@ -54,6 +70,14 @@ def facts(subject: Subject) -> Iterator[Fact]:
             fact = _refusal(subject, attempt, group)
             if fact is not None:
                 yield fact
+        yield from _limited(subject)
+
+
+def _limited(subject: Subject) -> Iterator[ErrorsLimited]:
+    for attempt, group, count in subject.limited:
+        refused = sum(len(group) for _, group in subject.failing)
+        rows = attempt.ending.syn_rows[:1]
+        yield ErrorsLimited(frames=subject.frames(group, *rows), count=count, refused=refused)
 
 
 def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | None:
@@ -71,11 +95,15 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
         if kind == "ttl-exceeded":  # the quote has TTL 1 (or 0) wherever it is made
             probe = first_syn.ttl <= _MOST_HOPS  # a larger one ran out in a loop, which says nothing of the place
             hop_min = hop_max = first_syn.ttl if probe else None
+    by_target = answer.packet.ip.src == attempt.server
+    forwarding = False
+    if (hop_min, hop_max) == (1, 2) and not routers(answer.ttl) and not routers(first_syn.ttl) and not by_target:
+        hop_max, forwarding = 1, kind != "ttl-exceeded"  # the error passed no router: its sender is the next one
     after = max(0, answer.ts_ns - first_syn.ts_ns)
     return IcmpRefusal(
         frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), kind=kind,
-        sender=str(answer.packet.ip.src), by_target=answer.packet.ip.src == attempt.server,
-        hop_min=hop_min, hop_max=hop_max, after_ns=after, late=after >= _LATE_NS and _together(attempt) > 1,
+        sender=str(answer.packet.ip.src), by_target=by_target,
+        hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after, late=after >= _LATE_NS and _together(attempt) > 1,
     )  # fmt: skip
 
 

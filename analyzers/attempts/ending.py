@@ -177,6 +177,11 @@ class _Story:
         for i, step in enumerate(self.steps):
             if step.icmp is not None:
                 if i > first and step.client:
+                    if step.position not in (0, UNKNOWN):
+                        self.notes.append(
+                            "an ICMP error quotes a sequence number that is not the SYN's: clients ignore it"
+                        )
+                        continue
                     kind = icmp_class(*step.icmp)
                     if kind != "icmp-other":
                         return kind, i

@@ -1,8 +1,10 @@
 """What a diagnosis is about: one service, one decoded attempt of each way in which attempts to it went, and the
 symptom of each; with what the same address answered elsewhere in the capture."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,12 +12,14 @@ from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
+from analyzers.attempts.surroundings import Answer, Surroundings
 from analyzers.attempts.talk import greeting, last_words, listen
 from captures.packet import FIN, RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _TOO_SHORT_NS = 1_000_000_000  # several SYNs without answer are no silence when the capture ends sooner
 _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead neighbour after about 3.1 s
+_LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
 _ASKED_NS = [
@@ -50,18 +54,7 @@ class Watch:
     dropped: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer that bears the service's address, from another port: what it was, its TTL, its frame."""
-
-    trace: int
-    port: int
-    kind: str  # syn-ack or rst
-    ttl: int
-    frame: int
-
-
-@dataclass(slots=True)
+@dataclass
 class Subject:
     """`cases` are the decoded groups, `failing` those with the verdict's `symptom`; `skipped` attempts were not decoded."""
 
@@ -70,9 +63,50 @@ class Subject:
     watches: list[Watch]
     cases: list[tuple[Attempt, Group]]
     symptoms: list[str]
-    symptom: str
-    elsewhere: tuple[Answer, ...] = ()
+    around: Surroundings
     skipped: int = 0
+
+    @cached_property
+    def elsewhere(self) -> tuple[Answer, ...]:
+        """What the service's address answered on other ports."""
+        return self.around.answers(self.service)
+
+    @cached_property
+    def symptom(self) -> str:
+        """The failing symptom of most attempts; healthy only when none fails, unseen only when nothing else is known."""
+        counts: Counter[str] = Counter()
+        for (_, group), symptom in zip(self.cases, self.symptoms, strict=True):
+            counts[symptom] += len(group)
+        counts["silence"] -= sum(count for _, _, count in self.limited)
+        failing = [s for s in SYMPTOMS if counts[s] > 0 and s not in ("healthy", "unseen")]
+        if failing:
+            return max(failing, key=lambda s: (counts[s], -SYMPTOMS.index(s)))
+        return "healthy" if counts["healthy"] else "unseen"
+
+    @cached_property
+    def limited(self) -> list[tuple[Attempt, Group, int]]:
+        """Silent groups, with how many of their attempts began within seconds of one that an ICMP error refused."""
+        chosen = list(zip(self.cases, self.symptoms, strict=True))
+        refused = [self.begun(group) for (_, group), symptom in chosen if symptom == "unreachable"]
+        if not refused:
+            return []
+        errors = np.sort(np.concatenate(refused))
+        out = []
+        for (attempt, group), symptom in chosen:
+            if symptom == "silence":
+                near = np.searchsorted(errors, self.begun(group))
+                gap = np.minimum(
+                    np.abs(errors[np.minimum(near, len(errors) - 1)] - self.begun(group)),
+                    np.abs(errors[np.maximum(near - 1, 0)] - self.begun(group)),
+                )
+                if count := int((gap <= _LIMIT_NS).sum()):
+                    out.append((attempt, group, count))
+        return out
+
+    def begun(self, group: Group) -> Array:
+        """When each attempt of the group began."""
+        out: Array = self.ledger.columns["first_ts"][group.members]
+        return out
 
     @property
     def failing(self) -> list[tuple[Attempt, Group]]:

@@ -2,8 +2,9 @@
 
 from analyzers.after import BareReset, ForeignReset, NeverSpoke, Stalled
 from analyzers.attempts.icmp import KINDS
+from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.reset import SynReset
+from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.silence import Unanswered
 from analyzers.unreachable import IcmpRefusal
 
@@ -18,12 +19,16 @@ _ERRORS = sorted(
 CAUSES = (
     Cause(
         "reset.target.filter", "a packet filter on the target host refuses with a RST", "server-host",
-        requires=(seen(SynReset),),
-        source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
+        requires=(seen(SynReset),), supports=(seen(ResetMaker, made_by="filter", stands="same"),),
+        excludes=(seen(AcceptedToo),), source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
     ),
     Cause(
         "reset.network.firewall", "a firewall on the path forges a RST in the target's name", "firewall",
         requires=(seen(SynReset),),
+        supports=(
+            *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
+            seen(ResetsDisagree),
+        ),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",
     ),
     *(
@@ -37,7 +42,7 @@ CAUSES = (
     *(
         Cause(
             f"unreachable.network.firewall.{kind}", f"a firewall on the path refuses with ICMP {kind}", "firewall",
-            requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
+            requires=(seen(IcmpRefusal, kind=kind, by_target=False),), supports=(seen(IcmpRefusal, kind=kind, forwarding=True),),
             excludes=(seen(IcmpRefusal, late=True),), source="measured with iptables and nftables on a router",
         )
         for kind in _ERRORS

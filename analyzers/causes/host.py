@@ -1,14 +1,17 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
 from analyzers.after import BareReset, ClosedWithoutWord, IcmpDuring, NeverSpoke, SpokeOtherProtocol, Stalled
+from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.reset import SynReset
+from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import AnswersElsewhere, Unanswered
 
 CAUSES = (
     Cause(
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
-        requires=(seen(SynReset),), source="RFC 9293 section 3.10.7.1; measured on Linux",
+        requires=(seen(SynReset),),
+        supports=(seen(ResetMaker, made_by="stack", stands="same"), seen(ResetMaker, made_by="stack", stands="unknown")),
+        excludes=(seen(AcceptedToo),), source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
     Cause(
         "silence.target.host.down", "the target host is off, or no host has this address", "server-host",

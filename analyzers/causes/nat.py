@@ -1,6 +1,7 @@
 """NAT boxes: nothing behind the port, or something behind it that refuses."""
 
 from analyzers.attempts.icmp import KINDS
+from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import SynReset
 from analyzers.silence import Unanswered
@@ -10,12 +11,26 @@ CAUSES = (
     Cause(
         "reset.network.nat.no-mapping", "the address is a NAT box without a forward for this port", "nat",
         requires=(seen(SynReset),),
+        supports=(
+            *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("stack", "unlike-stack", "unknown")),
+            *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
+        ),
         source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(
         "reset.backend.closed-port", "the port is forwarded to a host behind the address, where nothing listens", "backend",
         requires=(seen(SynReset),),
+        supports=(
+            *(seen(ResetMaker, made_by=maker, stands="farther") for maker in ("stack", "unlike-stack", "unknown")),
+            *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
+        ),
         source="measured: DNAT to a host with a closed port",
+    ),
+    Cause(
+        "reset.backend.filter", "the port is forwarded to a host behind the address, whose packet filter refuses with a RST",
+        "backend", requires=(seen(SynReset),),
+        supports=tuple(seen(ResetMaker, made_by=maker, stands="farther") for maker in ("filter", "unlike-stack", "unknown")),
+        source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; DNAT leaves the RST's TOS as it is",
     ),
     *(
         Cause(

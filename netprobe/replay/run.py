@@ -4,12 +4,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from analyzers.attempts.attempt import FILE_SHIFT, Attempt, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger, close
-from analyzers.attempts.services import Service, client_sides, services
-from analyzers.attempts.subject import Answer, Watch
+from analyzers.attempts.services import Service, services
+from analyzers.attempts.subject import Watch
+from analyzers.attempts.surroundings import Surroundings
 from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose
 from analyzers.model import Verdict
@@ -20,7 +22,6 @@ from netprobe.replay.inputs import Input, Recaller, display_name, open_input, st
 from netprobe.replay.interrupt import Interrupt
 
 _GAP_NS = 2_000_000_000  # files of a ring buffer follow each other sooner than this
-_MOST_ANSWERS = 8  # ports of the same address that a diagnosis compares with
 
 Progress = Callable[[int, int | None], None]
 """`progress(bytes_read, bytes_of_file)`, called once a window."""
@@ -43,7 +44,7 @@ class Source:
     error: str = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class Replay:
     """A finished (or interrupted) reading. A context manager: leaving it closes what frames are recalled from."""
 
@@ -51,7 +52,6 @@ class Replay:
     sources: list[Source]
     recall: Recaller
     interrupted: bool = False
-    _elsewhere: "dict[tuple[int, int, int], list[Answer]] | None" = None
 
     def __enter__(self) -> "Replay":
         return self
@@ -59,7 +59,12 @@ class Replay:
     def __exit__(self, *_: object) -> None:
         self.recall.close()
 
-    @property
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What the capture shows around each service."""
+        return Surroundings(self.ledger, self.recall)
+
+    @cached_property
     def watches(self) -> list[Watch]:
         """Per trace, how long it was watched."""
         traces: dict[int, list[Source]] = defaultdict(list)
@@ -81,38 +86,7 @@ class Replay:
         return materialise(self.ledger, index, self.recall)
 
     def verdict(self, service: Service) -> Verdict:
-        return diagnose(service, self.ledger, self.recall, self.watches, self._answers(service))
-
-    def _answers(self, service: Service) -> list[Answer]:
-        """What the service's address answered to SYNs on other ports, as seen from the same place."""
-        if self._elsewhere is None:
-            self._elsewhere = _answers_by_address(self.ledger)
-        packed = int(service.address)
-        key = (service.address.version, packed >> 64, packed & 0xFFFFFFFFFFFFFFFF)
-        traces = {int(trace) for trace in self.ledger.columns["trace"][service.members[:_MOST_ANSWERS]]}
-        found = [a for a in self._elsewhere.get(key, ()) if a.port != service.port and {a.trace} == traces]
-        return found[:_MOST_ANSWERS]
-
-
-def _answers_by_address(ledger: Ledger) -> dict[tuple[int, int, int], list[Answer]]:
-    """For every server address its SYN-ACKs and refusing RSTs, the first of each port and TTL."""
-    out: dict[tuple[int, int, int], list[Answer]] = defaultdict(list)
-    seen: set[tuple[tuple[int, int, int], int, int, int]] = set()
-    sides = client_sides(ledger).tolist()
-    columns = ledger.columns
-    for index, story in enumerate(ledger.story.tolist()):
-        ending = ledger.endings[story]
-        row = ending.answer_row
-        if row is None or ending.answer not in ("syn-ack", "rst"):
-            continue
-        side = 1 - sides[index]
-        key = (int(columns["family"][index]), int(columns["end_hi"][index, side]), int(columns["end_lo"][index, side]))
-        port, ttl = int(columns["port"][index, side]), ledger.cell("ttl", index, row)
-        trace = int(columns["trace"][index])
-        if (key, port, ttl, trace) not in seen and len(out[key]) < 4 * _MOST_ANSWERS:
-            seen.add((key, port, ttl, trace))
-            out[key].append(Answer(trace, port, ending.answer, ttl, ledger.cell("number", index, row)))
-    return out
+        return diagnose(service, self.ledger, self.recall, self.watches, self.surroundings)
 
 
 def replay(paths: list[str], progress: Progress | None = None) -> Replay:

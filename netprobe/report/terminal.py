@@ -26,6 +26,7 @@ FAILED = frozenset(
 """Outcomes that mean a failed connection whatever was said in it."""
 _FRAMES_SHOWN = 6
 _ALTERNATIVES_SHOWN = 5
+_STEPS_SHOWN = 4
 _STRENGTH_STYLE = {
     Strength.PROVEN: "bold green", Strength.INDICATED: "bold yellow", Strength.CONSISTENT: "bold cyan", Strength.RULED_OUT: "dim",
 }  # fmt: skip
@@ -107,7 +108,7 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
     steps = advice(verdict.cause, service)
     if steps:
         yield [("  Next", "underline")]
-        for step in steps:
+        for step in steps[:_STEPS_SHOWN]:
             yield from _wrapped(step["why"], "    ", "")
             yield [("      $ ", "dim"), (step["command"], "cyan")]
     yield [(f"  More: netprobe explain {verdict.cause}", "dim")]

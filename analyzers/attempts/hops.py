@@ -1,0 +1,17 @@
+"""How far a packet came: the initial TTL that it must have had, and the routers that it passed since.
+
+Stacks start at 32, 64, 128 or 255 and every router takes one off, so the difference to the next higher of the four counts
+routers, as long as nothing on the way rewrites TTLs or hides hops.
+"""
+
+INITIAL_TTLS = (32, 64, 128, 255)
+
+
+def initial_ttl(ttl: int) -> int:
+    """The initial TTL that a received one most likely had: the next higher of the usual four."""
+    return next(initial for initial in INITIAL_TTLS if ttl <= initial)
+
+
+def routers(ttl: int) -> int:
+    """How many routers a packet passed that arrived with this TTL, if it started at `initial_ttl`."""
+    return initial_ttl(ttl) - ttl

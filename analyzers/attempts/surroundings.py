@@ -1,0 +1,116 @@
+"""What a capture shows around a service: what its address answered on other ports, and who sent ICMP errors on the way.
+
+TTLs and marks are compared within one trace (one point of capture) only: from elsewhere a packet passes other routers.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyzers.attempts.attempt import Recall, Segment, materialise
+from analyzers.attempts.hops import routers
+from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.services import Service, client_sides
+
+_MOST_ANSWERS = 12  # kinds of answers of one address that a diagnosis compares with
+_Key = tuple[int, int, int]
+_Entry = tuple[int, int, str, int, int]  # trace, port, kind, attempt, TTL
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to a SYN that bears the service's address, from another port. `kind`: syn-ack or rst."""
+
+    trace: int
+    port: int
+    kind: str
+    syn: Segment
+    segment: Segment
+
+    @property
+    def ttl(self) -> int:
+        return self.segment.ttl
+
+    @property
+    def frame(self) -> int:
+        return self.segment.number
+
+
+class Surroundings:
+    """The answers of every address of a run, found when first asked for."""
+
+    def __init__(self, ledger: Ledger, recall: Recall) -> None:
+        self._ledger, self._recall = ledger, recall
+        self._index: dict[_Key, list[_Entry]] | None = None
+
+    def answers(self, service: Service) -> tuple[Answer, ...]:
+        """What the service's address answered to SYNs on other ports, as seen from the same place: the first of each
+        port, kind, TTL and TOS."""
+        if self._index is None:
+            self._index = _index(self._ledger)
+        address = int(service.address)
+        key = (service.address.version, address >> 64, address & 0xFFFFFFFFFFFFFFFF)
+        traces = set(self._ledger.columns["trace"][service.members[:64]].tolist())
+        if len(traces) != 1:
+            return ()
+        (trace,) = traces
+        found = [entry for entry in self._index.get(key, ()) if entry[0] == trace and entry[1] != service.port]
+        return tuple(self._answer(*entry[:4]) for entry in found[:_MOST_ANSWERS])
+
+    def crowd(self, service: Service, ttl: int) -> int:
+        """How many addresses (this one among them) sent RSTs with this TTL, though the same address answered from
+        farther away on another port; 0 unless those others came from different distances.
+
+        Hosts of one network that each forward a port to something behind them are all at one distance; RSTs that come
+        from as far for hosts at different distances have one maker in front of them all.
+        """
+        traces = {answer.trace for answer in self.answers(service)}
+        farther: dict[_Key, int] = {}
+        for key, entries in (self._index or {}).items():
+            mine = [(kind, seen) for trace, _, kind, _, seen in entries if trace in traces]
+            others = [seen for kind, seen in mine if kind == "syn-ack" and routers(seen) > routers(ttl)]
+            if others and ("rst", ttl) in mine:
+                farther[key] = min(others)
+        return len(farther) if len(set(farther.values())) > 1 else 0
+
+    def _answer(self, trace: int, port: int, kind: str, index: int) -> Answer:
+        attempt = materialise(self._ledger, index, self._recall)
+        assert attempt.answer is not None
+        return Answer(trace, port, kind, asked(attempt.syns, attempt.answer), attempt.answer)
+
+
+def asked(syns: Iterable[Segment], answer: Segment) -> Segment:
+    """The last SYN sent before an answer came."""
+    tries = list(syns)
+    return max((s for s in tries if s.number <= answer.number), key=lambda s: s.number, default=tries[0])
+
+
+def _index(ledger: Ledger) -> dict[_Key, list[_Entry]]:
+    """For every server address its answers."""
+    out: dict[_Key, list[_Entry]] = defaultdict(list)
+    rows = np.array(
+        [-1 if e.answer_row is None or e.answer not in ("syn-ack", "rst") else e.answer_row for e in ledger.endings]
+    )
+    answered = np.flatnonzero(rows[ledger.story] >= 0)
+    if not len(answered):
+        return out
+    columns, side = ledger.columns, 1 - client_sides(ledger)[answered]
+    row = ledger.order[ledger.first_row[answered] + rows[ledger.story[answered]]]
+    syn_row = np.array([e.syn_rows[0] if e.syn_rows else 0 for e in ledger.endings])[ledger.story[answered]]
+    syn = ledger.order[ledger.first_row[answered] + syn_row]
+    kind = np.array([e.answer == "rst" for e in ledger.endings])[ledger.story[answered]]
+    fields = (
+        columns["family"][answered], columns["end_hi"][answered, side], columns["end_lo"][answered, side],
+        columns["trace"][answered], columns["port"][answered, side], kind, ledger.rows["ttl"][row], ledger.rows["tos"][row],
+        ledger.rows["tos"][syn],
+    )  # fmt: skip
+    seen: set[tuple[int, ...]] = set()
+    for index, *values in zip(answered.tolist(), *(field.tolist() for field in fields), strict=True):
+        family, high, low, trace, port, reset = values[:6]
+        key = (family, high, low)
+        if tuple(values) not in seen and len(out[key]) < 8 * _MOST_ANSWERS:
+            seen.add(tuple(values))
+            out[key].append((trace, port, "rst" if reset else "syn-ack", index, values[6]))
+    return out

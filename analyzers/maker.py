@@ -1,0 +1,223 @@
+"""A SYN was answered by a RST: from how far did it come, and was it made by a TCP stack or by a packet filter?
+
+Two passive tests, each with cases in which it lies, so that what they say together is one fact (`ResetMaker`):
+
+- Distance: the routers that the RST passed against those that other answers of the same address passed (knowledge base
+  T3). A port that is forwarded behind the address answers from farther away than the address itself does, as with
+  containers, so that "one hop nearer" alone does not yet mean a device in front of the host.
+- Reflection: a stack copies the SYN's DSCP where a packet filter sends zero. Holds for Linux, on paths that leave DSCP
+  alone: only a closed port of the same address that does copy it shows both.
+"""
+
+from collections.abc import Iterator
+
+from analyzers.attempts.attempt import Segment
+from analyzers.attempts.hops import initial_ttl, routers
+from analyzers.attempts.reflection import marks, reflection
+from analyzers.attempts.subject import Subject
+from analyzers.attempts.surroundings import Answer, asked
+from analyzers.model import Fact, Placed, Void, fact
+from analyzers.words import duration, times
+from captures.packet import RST
+
+_INTERCEPTED = frozenset({25, 53, 80, 443, 3128, 8080})  # ports that transparent proxies answer in a host's name
+_FLOOR_NS = 4_000_000  # round trips below this vary too much to be halved
+_CROWD = 3
+
+
+@fact
+class ResetDistance(Fact):
+    """The RST came from nearer, from as far as, or from farther than another answer of the same address, in routers passed."""
+
+    relation: str
+    ttl: int
+    other_ttl: int
+    other_port: int
+    other_kind: str
+
+    def text(self) -> str:
+        answer = f"the {self.other_kind.upper()} of port {self.other_port} with TTL {self.other_ttl}"
+        hops = times(abs(routers(self.ttl) - routers(self.other_ttl)), "hop")
+        stack = ""
+        if initial_ttl(self.ttl) != initial_ttl(self.other_ttl):
+            stack = f", by another stack (they started at {initial_ttl(self.ttl)} and {initial_ttl(self.other_ttl)})"
+        if self.relation == "same":
+            same = "equals" if not stack else "is as many hops from its start as"
+            return f"RST TTL {self.ttl} {same} {answer}: as if from the same distance{stack}"
+        return f"RST TTL {self.ttl}, but {answer}: as if made {hops} {self.relation}{stack}"
+
+
+@fact
+class ResetReflection(Fact):
+    """Whether the RST copies the marks of its SYN. `control` is the closed port that does, 0 when there is none."""
+
+    copied: bool
+    asked: str
+    answered: str
+    control: int
+
+    def text(self) -> str:
+        if self.copied:
+            said = f"the RST copies the SYN's marks ({self.answered}), as Linux's own TCP does and its packet filter does not"
+            return said + (" (0x10 is also the constant of pf and ipfw)" if self.answered == "TOS 0x10" else "")
+        known = f", which the RST of port {self.control} of this address copies" if self.control else ""
+        return f"the SYN had {self.asked}{known}, this RST has {self.answered}"
+
+
+@fact
+class ResetSooner(Fact):
+    """The RST came in less than half the time that the same address needed for any SYN-ACK."""
+
+    after_ns: int
+    other_ns: int
+
+    def text(self) -> str:
+        return f"the RST came after {duration(self.after_ns)}; no other answer of this address took less than {duration(self.other_ns)}"
+
+
+@fact
+class ResetCrowd(Fact):
+    """RSTs with one TTL in the name of several addresses that themselves stand at different distances."""
+
+    ttl: int
+    addresses: int
+
+    def text(self) -> str:
+        return (
+            f"RSTs with TTL {self.ttl} come in the name of {self.addresses} addresses that answer other ports from "
+            "farther, different distances: one device in front of them all"
+        )
+
+
+@fact
+class ResetMaker(Placed):
+    """What reflection and distance say together. `made_by`: stack, filter, unlike-stack (marks not copied, no control),
+    or unknown; `stands`: nearer, same, farther, or unknown where the distances have an innocent explanation.
+
+    The hop is told where the RST passed no router since it was made, on the client's side of the path.
+    """
+
+    made_by: str
+    stands: str
+
+    def text(self) -> str:
+        maker = {
+            "stack": "a TCP stack made this RST",
+            "filter": "a packet filter made this RST, not the stack that answers other ports",
+            "unlike-stack": "no Linux stack made this RST, if the path keeps DSCP",
+        }.get(self.made_by, "this RST was made")
+        where = {
+            "nearer": ", in front of what answers other ports",
+            "farther": ", behind what answers other ports of this address",
+            "same": ", as far away as what answers other ports",
+        }.get(self.stands, "; whose is not shown")
+        return f"taken together: {maker}{where}"
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """Distance, reflection and time of the RSTs that refused SYNs, and what follows from them together."""
+    refusals = list(_refusals(subject))
+    if not refusals:
+        return
+    control = next((a for a in subject.elsewhere if a.kind == "rst" and _reflection(a) == "copied"), None)
+    yield from _reflections(refusals, control)
+    kinds = {reflection(syn, rst) for syn, rst, _ in refusals}
+    if len(kinds) > 1 or len({rst.ttl for _, rst, _ in refusals}) > 1:
+        return  # several makers: nothing holds for all of them together
+    rst, kind = refusals[0][1], kinds.pop()
+    made_by = {"copied": "stack", "zero": "filter" if control else "unlike-stack"}.get(kind, "unknown")
+    # Another port whose RST looks just like this one may have the same maker: it is no independent witness.
+    others = [
+        a
+        for a in subject.elsewhere
+        if (a.kind == "syn-ack" and a.segment.window)
+        or (a.kind == "rst" and (a.ttl, _reflection(a)) != (rst.ttl, kind))
+    ]
+    distances = list(_distances(rst, others))
+    yield from distances
+    sooner = _sooner(refusals, others)
+    if sooner is not None:
+        yield sooner
+    crowd = subject.around.crowd(subject.service, rst.ttl)
+    if crowd >= _CROWD:
+        yield ResetCrowd(frames=(rst.number,), ttl=rst.ttl, addresses=crowd)
+    stands = _stands(made_by, others, rst.ttl, sooner is not None or crowd >= _CROWD)
+    if stands != "unknown" or made_by in ("stack", "filter"):
+        frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
+        count = sum(count for _, _, count in refusals)
+        beside = 1 if stands == "nearer" and not routers(rst.ttl) and not routers(refusals[0][0].ttl) else None
+        yield ResetMaker(
+            frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside
+        )  # fmt: skip
+
+
+def _refusals(subject: Subject) -> Iterator[tuple[Segment, Segment, int]]:
+    """SYN, RST and how many attempts went so, for every group that a RST refused."""
+    for attempt, group in subject.failing if subject.symptom == "reset" else ():
+        rst = attempt.answer
+        if rst is not None and rst.has(RST) and attempt.syns:
+            yield asked(attempt.syns, rst), rst, len(group)
+
+
+def _reflection(answer: Answer) -> str:
+    return reflection(answer.syn, answer.segment)
+
+
+def _reflections(refusals: list[tuple[Segment, Segment, int]], control: Answer | None) -> Iterator[Fact]:
+    for syn, rst, count in refusals:
+        kind = reflection(syn, rst)
+        if kind == "blank":
+            yield Void(test="DSCP reflection", why="the SYN bore no DSCP that a TCP stack could have copied")
+            continue
+        frames = (syn.number, rst.number, *((control.frame,) if control else ()))
+        yield ResetReflection(
+            frames=frames, count=count, copied=kind == "copied", asked=marks(syn), answered=marks(rst),
+            control=control.port if control else 0,
+        )  # fmt: skip
+        if kind != "copied" and control is None:
+            yield Void(
+                test="DSCP reflection",
+                why="the RST does not copy the SYN's marks, but no closed port of this address shows that its stack "
+                "copies them and that the path leaves them alone",
+            )  # fmt: skip
+
+
+def _distances(rst: Segment, others: list[Answer]) -> Iterator[ResetDistance]:
+    """One fact per distance at which other ports answer."""
+    seen: set[tuple[str, int]] = set()
+    for other in others:
+        if (other.kind, other.ttl) in seen:
+            continue
+        seen.add((other.kind, other.ttl))
+        apart = routers(other.ttl) - routers(rst.ttl)
+        yield ResetDistance(
+            frames=(other.frame,), relation="nearer" if apart > 0 else "farther away" if apart < 0 else "same", ttl=rst.ttl,
+            other_ttl=other.ttl, other_port=other.port, other_kind=other.kind,
+        )  # fmt: skip
+
+
+def _sooner(refusals: list[tuple[Segment, Segment, int]], others: list[Answer]) -> ResetSooner | None:
+    accepted = [other for other in others if other.kind == "syn-ack"]
+    floor = min((other.segment.ts_ns - other.syn.ts_ns for other in accepted), default=0)
+    syn, rst, _ = min(refusals, key=lambda r: r[1].ts_ns - r[0].ts_ns)
+    if floor < _FLOOR_NS or 2 * (rst.ts_ns - syn.ts_ns) > floor:
+        return None
+    return ResetSooner(frames=(rst.number, accepted[0].frame), after_ns=rst.ts_ns - syn.ts_ns, other_ns=floor)
+
+
+def _stands(made_by: str, others: list[Answer], ttl: int, one_device: bool) -> str:
+    """Where the maker stands against what answers other ports; unknown where that has an innocent explanation."""
+    apart = [routers(other.ttl) - routers(ttl) for other in others]
+    if not apart or (min(apart) < 0 < max(apart)):
+        return "unknown"
+    if 0 in apart:
+        return "same"
+    closed = [other for other in others if other.kind == "rst"]
+    if min(apart) > 0:
+        # A host answers from one hop nearer than a container behind it, but with its own stack, and so do closed ports.
+        telling = made_by in ("filter", "unlike-stack") or closed or one_device or max(apart) > 1
+        return "nearer" if telling and (made_by != "stack" or closed) else "unknown"
+    # A device in front may answer the other port in the host's name, as proxies do, or refuse it in the host's name.
+    own = [other for other in others if other.kind == "syn-ack" and other.port not in _INTERCEPTED]
+    telling = any(_reflection(other) == "copied" for other in closed) or (own and (closed or made_by == "stack"))
+    return "farther" if telling else "unknown"
