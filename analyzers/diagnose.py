@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from analyzers import after, handshake, maker, reset, silence, ssh, unreachable
+from analyzers import after, closed, handshake, maker, reset, silence, ssh, stalled, unreachable
 from analyzers.attempts.attempt import Recall, materialise
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
@@ -15,7 +15,7 @@ from analyzers.conclude import Weighed, answer, weigh
 from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength, Verdict, Void
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
-    reset.facts, maker.facts, unreachable.facts, silence.facts, handshake.facts, after.facts, ssh.facts,
+    reset.facts, maker.facts, unreachable.facts, silence.facts, handshake.facts, closed.facts, stalled.facts, after.facts, ssh.facts,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
+from captures.packet import ACK, RST, SYN
 
 _ENOUGH_NS = 3_200_000_000  # a dead neighbour is reported by its router about 3.1 s after the first SYN
 
@@ -45,6 +46,20 @@ class AnswersElsewhere(Fact):
         return f"the same address answers on port {shown}"
 
 
+@fact
+class ListenerFull(Fact):
+    """Connections to the same port whose SYN-ACK was repeated although the client had acknowledged it: the kernel answers,
+    but has no room in the queue from which the program accepts."""
+
+    synacks: int
+
+    def text(self) -> str:
+        return (
+            f"on {times(self.count, 'other connection')} to this port the SYN-ACK is repeated although the client "
+            "acknowledged it: the listener's queue is full, or a SYN proxy waits for its server"
+        )
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """The tries and the listening time of each group, wrong checksums, and signs of life on other ports."""
     if subject.symptom == "silence":
@@ -56,9 +71,28 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 frames=subject.frames(group, *rows[:6], most=1 if len(rows) > 1 else 4), count=len(group), tries=len(rows),
                 listened_ns=listened, watched=listened >= _ENOUGH_NS and not watch.dropped, dropped=watch.dropped,
             )  # fmt: skip
+        yield from _full(subject)
     for attempt, group in subject.failing:
         if attempt.ending.outcome == "silent" and all(syn.tcp.checksum_ok is False for syn in attempt.syns):
             yield SynChecksumWrong(frames=subject.frames(group, attempt.ending.syn_rows[0]), count=len(group))
     if subject.symptom in ("silence", "half-open") and subject.elsewhere:
         ports = tuple(sorted({answer.port for answer in subject.elsewhere}))
         yield AnswersElsewhere(frames=tuple(a.frame for a in subject.elsewhere[:3]), ports=ports)
+
+
+def _full(subject: Subject) -> Iterator[ListenerFull]:
+    frames: list[int] = []
+    count = synacks = 0
+    for attempt, group in subject.cases:
+        answers = attempt.at(attempt.ending.synack_rows)
+        if len(answers) < 2 or not answers[0].window:
+            continue
+        between = [
+            s.number for s in attempt.segments
+            if s.client and s.has(ACK) and not s.flags & (SYN | RST) and answers[0].number < s.number < answers[-1].number
+        ]  # fmt: skip
+        if between:
+            frames += [answers[0].number, between[0], answers[-1].number]
+            count, synacks = count + len(group), synacks + len(answers)
+    if count:
+        yield ListenerFull(frames=tuple(frames[:6]), count=count, synacks=synacks)

@@ -31,9 +31,7 @@ class IcmpRefusal(Placed):
     kind: str
     by_target: bool
     after_ns: int
-    forwarding: (
-        bool  # its sender is the next router and had already counted the SYN's hop: a filter on forwarded packets
-    )
+    forwarding: str  # yes when the next router had counted the SYN's hop, as filters on forwarded packets have; no; ""
     late: bool  # as after a neighbour that does not answer: seconds later, for several SYNs at once
 
     def text(self) -> str:
@@ -45,7 +43,8 @@ class IcmpRefusal(Placed):
         if self.kind == "ttl-exceeded" and self.hop_min is None:
             where = "; the SYN had used up all its hops, as in a routing loop"
         if self.forwarding:
-            where = "; it is the next router, and quotes the SYN as one that it was forwarding"
+            how = "as one that it was forwarding" if self.forwarding == "yes" else "as it arrived, before forwarding it"
+            where = f"; it is the next router, and quotes the SYN {how}"
         late = ", for all waiting SYNs together" if self.late else ""
         return f"ICMP {self.kind} from {who}, {duration(self.after_ns)} after the SYN{late}{where}"
 
@@ -96,9 +95,11 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
             probe = first_syn.ttl <= _MOST_HOPS  # a larger one ran out in a loop, which says nothing of the place
             hop_min = hop_max = first_syn.ttl if probe else None
     by_target = answer.packet.ip.src == attempt.server
-    forwarding = False
-    if (hop_min, hop_max) == (1, 2) and not routers(answer.ttl) and not routers(first_syn.ttl) and not by_target:
-        hop_max, forwarding = 1, kind != "ttl-exceeded"  # the error passed no router: its sender is the next one
+    forwarding = ""
+    if hop_min == 1 and not routers(answer.ttl) and not routers(first_syn.ttl) and not by_target:
+        hop_max = 1  # the error passed no router: its sender is the next one
+        if quoted is not None and kind != "ttl-exceeded":
+            forwarding = "yes" if quoted.ttl < first_syn.ttl else "no"
     after = max(0, answer.ts_ns - first_syn.ts_ns)
     return IcmpRefusal(
         frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), kind=kind,

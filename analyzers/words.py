@@ -1,4 +1,4 @@
-"""Small words that several analyzers need: how a duration or an amount reads in a sentence."""
+"""Small words that several analyzers need: how a duration, an amount or a stream reads in a sentence."""
 
 
 def duration(ns: int) -> str:
@@ -26,3 +26,9 @@ def times(count: int, noun: str) -> str:
         return f"1 {noun}"
     plural = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
     return f"{count:,} {plural}"
+
+
+def first_line(data: bytes) -> str:
+    """The first line of a stream, shortened and printable."""
+    line = data[:200].split(b"\n")[0].strip().decode("latin-1")[:72]
+    return "".join(c if c.isprintable() else "." for c in line)

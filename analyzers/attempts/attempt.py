@@ -59,6 +59,7 @@ class Segment:
         return not self.icmp and self.flags & flags == flags
 
 
+_WINDOW = 1 << 20  # bytes: nobody obeys a RST whose sequence number is farther off
 _NO_TCP = Tcp(0, 0, 0, complete=False)
 
 
@@ -100,13 +101,15 @@ class Attempt:
 
     @property
     def first_close(self) -> Segment | None:
-        """The first FIN or RST that was not ignored: who ended the connection. A later RST may only answer late data."""
+        """The first FIN or RST that was not ignored, nor far outside any window: who ended the connection. A later RST may
+        only answer late data."""
         ignored = self.ending.ignored_rst_rows
         for row, segment in enumerate(self.segments):
             if (
                 not segment.icmp
                 and segment.flags & (FIN | RST)
                 and row not in ignored
+                and abs(segment.ahead or 0) < _WINDOW
                 and segment.number > self.segments[0].number
             ):
                 return segment

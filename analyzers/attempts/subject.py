@@ -12,7 +12,7 @@ from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
-from analyzers.attempts.surroundings import Answer, Surroundings
+from analyzers.attempts.surroundings import Answer, Surroundings, asked
 from analyzers.attempts.talk import greeting, last_words, listen
 from captures.packet import FIN, RST
 
@@ -22,13 +22,7 @@ _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead 
 _LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
-_ASKED_NS = [
-    1_000_000_000,
-    3_000_000_000,
-    3_200_000_000,
-    4_900_000_000,
-    5_300_000_001,
-]  # the times that matter anywhere
+_ASKED_NS = [10**6 * ms for ms in (1000, 2900, 3000, 3200, 3301, 4900, 5301, 119_999, 120_061)]  # that matter anywhere
 _TELLING_BYTES = 16  # of a server's first words, to say which protocol they are
 
 # Every symptom, worst to name first when attempts to one service failed in several ways equally often.
@@ -183,6 +177,25 @@ def _spoke(attempt: Attempt, expected_ssh: bool) -> str:
     return "closed" if attempt.ending.outcome == "reset-by-server" and foreign_reset(attempt) else "healthy"
 
 
+def served_ns(attempt: Attempt, closing: Segment) -> int:
+    """How long the server held a connection before it closed it: from when the client's acknowledgement reached it to when
+    it sent `closing`, which is a round trip less than passes between the frames on the client's side."""
+    begun = attempt.accepted or attempt.segments[0]
+    synack = attempt.synack
+    trip = synack.ts_ns - asked(attempt.syns, synack).ts_ns if synack is not None and attempt.syns else 0
+    return max(0, closing.ts_ns - begun.ts_ns - max(0, trip))
+
+
+def went_on(attempt: Attempt) -> Segment | None:
+    """What the server's side sent behind the RST in its name that it could not have sent before it: data beyond the RST's
+    own sequence number, so that it was neither delayed nor repeated."""
+    reset = attempt.first_close
+    if reset is None or reset.client or not reset.has(RST) or reset.position is None:
+        return None
+    later = (s for s in attempt.segments if s.number > reset.number and not s.client and s.length and not s.has(RST))
+    return next((s for s in later if s.position is not None and s.position + s.length > reset.position), None)
+
+
 def proxied_handshake(attempt: Attempt) -> bool:
     """Whether the SYN-ACK offered no window at all, as a SYN proxy's does: then it is not the server's own packet."""
     synack = attempt.synack
@@ -247,6 +260,13 @@ def by_time(ledger: Ledger, group: Group, watches: Sequence[Watch]) -> list[Grou
     start, trace = moment(begun), ledger.columns["trace"][members]
     watched = np.array([watch.last_ns for watch in watches], np.int64)[trace]
     until = ledger.columns["last_ts"][members] if closes else watched
+    if ending.synack_rows and ending.syn_rows:  # what the server did, it did a round trip earlier
+        trip = np.maximum(
+            0,
+            moment(ending.synack_rows[0])
+            - moment(max(row for row in ending.syn_rows if row < max(ending.synack_rows[0], 1))),
+        )
+        start = start + trip
     steps = [np.searchsorted(_ASKED_NS, until - start), np.searchsorted(_ASKED_NS, watched - moment(0)), trace]
     if closes:
         steps.append(np.searchsorted(_ASKED_NS, moment(closes[0]) - start))

@@ -1,11 +1,13 @@
 """Packet filters, on the target host and on the path: they forge a RST, send an ICMP error, or drop."""
 
-from analyzers.after import BareReset, ForeignReset, NeverSpoke, Stalled
+from analyzers.after import NeverSpoke
 from analyzers.attempts.icmp import KINDS
+from analyzers.closed import BareReset, ForeignReset, NotTheServers, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.silence import Unanswered
+from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 from analyzers.unreachable import IcmpRefusal
 
 _ERRORS = sorted(
@@ -42,7 +44,7 @@ CAUSES = (
     *(
         Cause(
             f"unreachable.network.firewall.{kind}", f"a firewall on the path refuses with ICMP {kind}", "firewall",
-            requires=(seen(IcmpRefusal, kind=kind, by_target=False),), supports=(seen(IcmpRefusal, kind=kind, forwarding=True),),
+            requires=(seen(IcmpRefusal, kind=kind, by_target=False),), supports=(seen(IcmpRefusal, kind=kind, forwarding="yes"),),
             excludes=(seen(IcmpRefusal, late=True),), source="measured with iptables and nftables on a router",
         )
         for kind in _ERRORS
@@ -57,16 +59,17 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
-        requires=(seen(ForeignReset),), supports=(seen(ForeignReset, programs=False),),
+        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, programs=False), seen(WentOn)),
         source="measured: a string match in a router's FORWARD chain; CenTrace captures",
     ),
     Cause(
         "closed.network.firewall.bare-reset", "a device on the path reset the established connection in the server's name", "firewall",
-        requires=(seen(BareReset),), source="measured: tcp-reset rules on established connections",
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
+        source="measured: tcp-reset rules on established connections",
     ),
     Cause(
         "closed.network.path.other-way-back", "the server closed, and its RST came back another way", "server-host",
-        requires=(seen(ForeignReset, programs=True),), source="unverified: ways of different length",
+        requires=(seen(ForeignReset, programs=True),), excludes=(seen(WentOn),), source="unverified: ways of different length",
     ),
     Cause(
         "mute.network.firewall.one-sided", "a device on the path reset the server only, and the client waits", "firewall",
@@ -74,10 +77,12 @@ CAUSES = (
     ),
     Cause(
         "stalled.target.filter.rule-inserted", "a filter rule or ban on the target was put in place during the connection",
-        "server-host", requires=(seen(Stalled),), source="measured: DROP and ICMP rejects on an established connection",
+        "server-host", requires=(seen(Stalled),), supports=(seen(IcmpDuring, says="refused", by_target=True),),
+        excludes=(seen(SmallerPassed),), source="measured: DROP and ICMP rejects on an established connection",
     ),
     Cause(
         "stalled.network.firewall.rule-inserted", "a filter rule or ban was put in place during the connection", "firewall",
-        requires=(seen(Stalled),), source="measured: DROP and ICMP rejects on an established connection",
+        requires=(seen(Stalled),), supports=(seen(IcmpDuring, says="refused", by_target=False),),
+        excludes=(seen(SmallerPassed),), source="measured: DROP and ICMP rejects on an established connection",
     ),
 )  # fmt: skip

@@ -1,10 +1,12 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
-from analyzers.after import BareReset, ClosedWithoutWord, IcmpDuring, NeverSpoke, SpokeOtherProtocol, Stalled
+from analyzers.after import NeverSpoke, SpokeOtherProtocol
+from analyzers.closed import BareReset, ClosedWithoutWord
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import AcceptedToo, SynReset
-from analyzers.silence import AnswersElsewhere, Unanswered
+from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
+from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 
 CAUSES = (
     Cause(
@@ -20,7 +22,7 @@ CAUSES = (
     ),
     Cause(
         "silence.target.listener.queue-full", "the listener's accept queue is full, so the host drops new SYNs",
-        "server-host", requires=(seen(Unanswered),),
+        "server-host", requires=(seen(Unanswered),), supports=(seen(ListenerFull),),
         source="measured with a stopped sshd; Linux net/ipv4/tcp_input.c",
     ),
     Cause(
@@ -33,7 +35,8 @@ CAUSES = (
     ),
     Cause(
         "stalled.target.host.died", "the target went away in the middle of the connection", "server-host",
-        requires=(seen(Stalled),), excludes=(seen(IcmpDuring, by_target=True),), source="unverified",
+        requires=(seen(Stalled),), excludes=(seen(IcmpDuring, by_target=True), seen(SmallerPassed)),
+        source="unverified",
     ),
     Cause(
         "closed.target.service.closed", "the service itself closed without a word", "server-host",
@@ -41,7 +44,17 @@ CAUSES = (
     ),
     Cause(
         "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
-        requires=(seen(BareReset),), source="measured: a tcp-reset rule put in place during a session",
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
+        source="measured: a tcp-reset rule put in place during a session",
+    ),
+    Cause(
+        "closed.target.host.no-connection", "the host that answers now knows no such connection: restarted, or another machine",
+        "server-host", requires=(seen(BareReset),), supports=(seen(BareReset, marks="copied"),),
+        source="RFC 9293 section 3.10.7.1; Linux copies the DSCP, measured",
+    ),
+    Cause(
+        "silence.target.host.rp-filter", "the target host drops the packets because its own route back leads elsewhere",
+        "server-host", requires=(seen(Unanswered),), source="measured: strict rp_filter",
     ),
     *(
         Cause(

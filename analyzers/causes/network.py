@@ -1,10 +1,11 @@
 """Routers and the path itself: no route, no host behind the last router, loops, loss, packets too big."""
 
-from analyzers.after import IcmpDuring, NeverSpoke, Stalled
+from analyzers.after import NeverSpoke
 from analyzers.attempts.icmp import KINDS
 from analyzers.handshake import AbortedByClient, HalfOpen
 from analyzers.model import Cause, seen
 from analyzers.silence import SynChecksumWrong, Unanswered
+from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
 _BY_ROUTERS = sorted((ROUTING & set(KINDS.values())) | {"admin-prohibited"})
@@ -14,7 +15,10 @@ CAUSES = (
         Cause(
             f"unreachable.network.router.{kind}", f"a router reports {kind}", "router",
             requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
-            supports=(seen(IcmpRefusal, kind=kind, late=True),) if kind in ("host-unreachable", "address-unreachable") else (),
+            supports=(
+                *((seen(IcmpRefusal, kind=kind, late=True),) if kind in ("host-unreachable", "address-unreachable") else ()),
+                *((seen(IcmpRefusal, kind=kind, forwarding="no"),) if kind in ROUTING else ()),
+            ),
             source="measured: unreachable, prohibit and missing routes, and hosts that do not answer ARP or ND",
         )
         for kind in _BY_ROUTERS
@@ -25,7 +29,7 @@ CAUSES = (
     ),
     Cause(
         "silence.network.router.no-route", "a router on the path drops the packets without a word (blackhole, loop, filter of sources)",
-        "router", requires=(seen(Unanswered),), source="measured: blackhole route, strict rp_filter",
+        "router", requires=(seen(Unanswered),), source="measured: blackhole route",
     ),
     Cause(
         "silence.network.return-path", "the target answers, but its answer does not find the way back", "router",
@@ -37,14 +41,29 @@ CAUSES = (
     ),
     Cause(
         "stalled.network.path.mtu", "segments above a certain size vanish: a path MTU black hole", "router",
-        requires=(seen(Stalled, large=True),), source="measured: KEXINIT repeated unanswered behind a filter for large packets",
+        requires=(seen(Stalled, large=True),), supports=(seen(SmallerPassed),), excludes=(seen(IcmpDuring, says="too-big"),),
+        source="measured: KEXINIT repeated unanswered behind a filter for large packets",
     ),
     Cause(
         "stalled.network.path.lost", "the path stopped carrying packets", "router",
-        requires=(seen(Stalled),), source="unverified",
+        requires=(seen(Stalled),), excludes=(seen(SmallerPassed),), source="unverified",
     ),
     Cause(
-        "mute.network.router.ttl-exceeded", "the client's data ran out of hops, as a traceroute's does", "client-host",
+        "stalled.network.router.undelivered", "a router reports that it cannot deliver the connection's packets any more",
+        "router", requires=(seen(Stalled), seen(IcmpDuring, says="undelivered", by_target=False)),
+        supports=(seen(IcmpDuring, says="undelivered", by_target=False),), source="RFC 1122 section 4.2.3.9: errors do not end it",
+    ),
+    Cause(
+        "stalled.origin.sender.ignores-mtu", "the sender is told that its packets are too big and goes on sending them",
+        "client-host", requires=(seen(Stalled, large=True), seen(IcmpDuring, says="too-big")),
+        supports=(seen(IcmpDuring, says="too-big"),), source="RFC 1191, RFC 8201",
+    ),
+    Cause(
+        "silence.network.path.loss", "the path loses so much that no try and no answer came through", "unknown",
+        requires=(seen(Unanswered),), source="unverified",
+    ),
+    Cause(
+        "mute.network.router.ttl-exceeded", "the client's data ran out of hops, as a traceroute's does", "router",
         requires=(seen(NeverSpoke), seen(IcmpDuring, kind="ttl-exceeded")), proof=(seen(IcmpDuring, kind="ttl-exceeded"),),
         source="RFC 792; CenTrace captures",
     ),

@@ -1,24 +1,25 @@
 """Proxies and load balancers: they accept in the target's name."""
 
-from analyzers.after import ClosedAfterWords, ClosedWithoutWord, ForeignReset, NeverSpoke, ProxiedHandshake
+from analyzers.after import NeverSpoke, ProxiedHandshake
+from analyzers.closed import BareReset, ClosedAfterWords, ClosedWithoutWord, NotTheServers, TookItIn
 from analyzers.model import Cause, seen
 from analyzers.ssh import SshBanner, SshLastWords
 
 CAUSES = (
     Cause(
         "closed.target.proxy.no-backend", "a proxy or load balancer accepted but has no server that it may use",
-        "load-balancer", requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=(seen(ForeignReset),),
+        "load-balancer", requires=(seen(ClosedWithoutWord, pace="at-once"),), supports=(seen(TookItIn),), excludes=(seen(NotTheServers),),
         source="measured with HAProxy 2.6 (no server, all down) and docker-proxy 20.10",
     ),
     Cause(
         "closed.target.proxy.backend-failed", "a proxy accepted, tried its server for a while and gave up",
-        "load-balancer", requires=(seen(ClosedWithoutWord),),
-        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(ForeignReset)),
+        "load-balancer", requires=(seen(ClosedWithoutWord),), supports=(seen(ClosedWithoutWord, pace="three-seconds"),),
+        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(NotTheServers)),
         source="measured with HAProxy 2.6: 3.0 s when the server refuses, retries times connect timeout when it is silent",
     ),
     Cause(
         "closed.target.proxy.text", "a proxy answered in its own words and closed", "load-balancer",
-        requires=(seen(ClosedAfterWords),), excludes=(seen(SshBanner), seen(SshLastWords), seen(ForeignReset)),
+        requires=(seen(ClosedAfterWords),), excludes=(seen(SshBanner), seen(SshLastWords), seen(NotTheServers)),
         source="unverified",
     ),
     Cause(
@@ -28,12 +29,18 @@ CAUSES = (
         source="measured with HAProxy send-proxy in front of sshd",
     ),
     Cause(
+        "closed.target.proxy.silent-drop", "a proxy accepted, forgot the connection without a word, and its host resets what follows",
+        "load-balancer", requires=(seen(BareReset),), supports=(seen(BareReset, marks="copied"),),
+        source="measured with HAProxy 2.6 (silent-drop)",
+    ),
+    Cause(
         "closed.target.proxy.syn-proxy", "a SYN proxy completed the handshake, then the server behind it refused",
         "unknown", requires=(seen(ProxiedHandshake, refused=True),), supports=(seen(ProxiedHandshake, refused=True),),
         source="measured: SYNPROXY on a router before a closed port",
     ),
     Cause(
         "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "unknown",
-        requires=(seen(NeverSpoke),), supports=(seen(ProxiedHandshake),), source="measured: SYNPROXY before a host that drops",
+        requires=(seen(NeverSpoke),), supports=(seen(ProxiedHandshake),),
+        source="measured: SYNPROXY before a host that drops",
     ),
 )  # fmt: skip

@@ -1,0 +1,207 @@
+"""The server's side accepted the connection and ended it: after what time, with which words, in which form?
+
+Whether a close arrives as FIN or as RST is a race with the client's own data, not a cause (knowledge base 1.7). What counts
+is who spoke, the time on the server (a round trip less than between the frames), whether the client's words were read
+(Linux closes with RST when they were not), and whether the closing packet can be the server's at all.
+"""
+
+from collections.abc import Iterator
+
+from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.reflection import DSCP, marks, reflection
+from analyzers.attempts.services import Group
+from analyzers.attempts.subject import Subject, foreign_reset, served_ns, went_on
+from analyzers.model import Fact, fact
+from analyzers.words import duration, first_line
+from captures.packet import ACK, FIN, RST
+
+_AT_ONCE_NS = 1_000_000_000
+_PACES = ((2_900_000_000, 3_300_000_000, "three-seconds"), (4_900_000_000, 5_300_000_000, "five-seconds"))
+_WHOLE_NS = 60_000_000  # a timer of whole seconds fires this soon behind it
+_DROPBEAR_TOS = 0x48
+
+
+@fact
+class ClosedWithoutWord(Fact):
+    """The server's side accepted and closed without a byte. `pace`: at-once, three-seconds (three tries of a proxy),
+    five-seconds (libwrap's pause), or later. `words`: what became of the client's: none (it had said nothing), read, unread.
+    """
+
+    after_ns: int
+    pace: str
+    by_rst: bool
+    words: str
+
+    def text(self) -> str:
+        how = "a RST" if self.by_rst else "a FIN"
+        read = {"read": "; what the client had said was read", "unread": "; what the client had said was not read"}
+        return f"accepted, then {how} from the server {duration(self.after_ns)} later, without a byte from it{read.get(self.words, '')}"
+
+
+@fact
+class TookItIn(Fact):
+    """The service closes at once a connection on which nothing was said, and one whose words it has read."""
+
+    def text(self) -> str:
+        return (
+            "it closes at once whether or not the client speaks, and yet reads what the client says: as proxies do that "
+            "have nowhere to pass it on; sshd, wrappers and super-servers leave it unread"
+        )
+
+
+@fact
+class SynAckMarked(Fact):
+    """The SYN-ACK bears a DSCP, which the listener must have asked for."""
+
+    tos: int
+
+    def text(self) -> str:
+        known = ", as dropbear's does (2022.83, measured)" if self.tos == _DROPBEAR_TOS else ""
+        return f"the SYN-ACK has TOS {self.tos:#04x}{known}"
+
+
+@fact
+class ClosedAfterWords(Fact):
+    """The server's side spoke and was the first to close. `whole_seconds`: as a timer does, that many seconds after accept."""
+
+    after_ns: int
+    by_rst: bool
+    said: str
+    whole_seconds: int
+
+    def text(self) -> str:
+        how = "reset" if self.by_rst else "closed"
+        return f"the server said {self.said!r} and {how} the connection {duration(self.after_ns)} after it was accepted"
+
+
+@fact
+class NotTheServers(Fact):
+    """The RST that ended the connection cannot have been the server's, or came another way than all else from it."""
+
+
+@fact
+class ForeignReset(NotTheServers):
+    """The RST that ended the connection arrived with another TTL than everything else from the server. `programs` is True
+    for the form that a program's close gives (ACK set, a window): then rather another way back than another maker."""
+
+    ttl: int
+    other_ttl: int
+    programs: bool
+
+    def text(self) -> str:
+        form = "; its form is that of a program's close" if self.programs else ""
+        return f"the RST arrived with TTL {self.ttl}, all else from the server with {self.other_ttl}{form}"
+
+
+@fact
+class WentOn(NotTheServers):
+    """The server's side sent new data behind the RST in its name: the server did not send that RST, and did not get one."""
+
+    said: str
+
+    def text(self) -> str:
+        return f"the server went on behind the RST and said {self.said!r}: the RST was not the server's"
+
+
+@fact
+class OffSequence(Fact):
+    """The RST's sequence number is not the one that the client expects next: clients of RFC 5961 do not obey it."""
+
+    off_by: int
+
+    def text(self) -> str:
+        return (
+            f"the RST's sequence number is {self.off_by:+,} off what the client expects: a guess, or a race with data"
+        )
+
+
+@fact
+class BareReset(Fact):
+    """The connection was ended by a RST without ACK and with window 0. A Linux program's close has both: a stack that knows
+    no such connection, or a packet filter, sends the bare form. `marks`: those of the segment that it answers, copied as a
+    stack does, zero as Linux's filter does, or blank where there was nothing to copy.
+    """
+
+    marks: str
+    shown: str
+
+    def text(self) -> str:
+        said = {
+            "copied": f"; it copies the marks of the segment that it answers ({self.shown}), as a Linux stack does",
+            "zero": f"; it does not copy the marks of the segment that it answers ({self.shown}), as Linux's filter does not",
+        }.get(self.marks, "")
+        return f"the connection was ended by a bare RST (no ACK, window 0), not the form of a program's close{said}"
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """How each group that failed after accept was ended."""
+    if subject.symptom != "closed":
+        return
+    words = set()
+    for attempt, group in subject.failing:
+        closing = attempt.first_close
+        if closing is None:
+            continue
+        for found in _closed(subject, attempt, group, closing):
+            if isinstance(found, ClosedWithoutWord) and found.pace == "at-once":
+                words.add(found.words)
+            yield found
+        synack = attempt.synack
+        if synack is not None and synack.packet.ip is not None and synack.packet.ip.tos & DSCP:
+            yield SynAckMarked(frames=(synack.number,), count=len(group), tos=synack.packet.ip.tos)
+        if closing.has(RST) and not closing.client:
+            yield from _reset(subject, attempt, group, closing)
+    if words == {"none", "read"}:
+        shown = [a.first_close for a, _ in subject.failing if a.first_close]
+        yield TookItIn(frames=tuple(s.number for s in shown[:4]))
+
+
+def _closed(subject: Subject, attempt: Attempt, group: Group, closing: Segment) -> Iterator[Fact]:
+    if closing.client:
+        return
+    after = served_ns(attempt, closing)
+    row = attempt.segments.index(closing)
+    if not any(s.length and not s.client and s.number < closing.number for s in attempt.segments):
+        pace = next((word for low, high, word in _PACES if low <= after <= high), "later")
+        yield ClosedWithoutWord(
+            frames=subject.frames(group, attempt.ending.synack_rows[0] if attempt.ending.synack_rows else 0, row),
+            count=len(group), after_ns=after, pace="at-once" if after < _AT_ONCE_NS else pace, by_rst=closing.has(RST),
+            words=_words(attempt, closing),
+        )  # fmt: skip
+        return
+    rows = [i for i, s in enumerate(attempt.segments) if not s.client and s.length][:1]
+    yield ClosedAfterWords(
+        frames=tuple(sorted({*subject.frames(group, *rows, most=2), *subject.frames(group, row)})), count=len(group),
+        after_ns=after, by_rst=closing.has(RST), said=first_line(attempt.stream(client=False)),
+        whole_seconds=after // 1_000_000_000 if after % 1_000_000_000 <= _WHOLE_NS else 0,
+    )  # fmt: skip
+
+
+def _words(attempt: Attempt, closing: Segment) -> str:
+    """What became of what the client had said when the server closed."""
+    if not any(s.client and s.length and s.number < closing.number for s in attempt.segments):
+        return "none"
+    return "read" if closing.has(FIN) and (closing.ack_position or 0) > 1 else "unread"
+
+
+def _reset(subject: Subject, attempt: Attempt, group: Group, closing: Segment) -> Iterator[Fact]:
+    """Whose RST was it that ended the connection?"""
+    row = attempt.segments.index(closing)
+    if foreign_reset(attempt):
+        other = next(s for s in attempt.segments if not s.client and not s.icmp and not s.has(RST))
+        yield ForeignReset(
+            frames=(other.number, closing.number), count=len(group), ttl=closing.ttl, other_ttl=other.ttl,
+            programs=closing.has(RST | ACK) and closing.window > 0,
+        )  # fmt: skip
+    elif not closing.has(ACK) and not closing.window:
+        asked = [s for s in attempt.segments if s.client and not s.icmp and s.number < closing.number]
+        kind = reflection(asked[-1], closing) if asked else "blank"
+        yield BareReset(
+            frames=subject.frames(group, row), count=len(group), marks=kind, shown=marks(asked[-1]) if asked else ""
+        )
+    later = went_on(attempt)
+    if later is not None:
+        said = first_line(later.tcp.payload) or f"{later.length} bytes"
+        yield WentOn(frames=(closing.number, later.number), count=len(group), said=said)
+    if closing.ahead and closing.position is not None:
+        yield OffSequence(frames=(closing.number,), count=len(group), off_by=closing.ahead)

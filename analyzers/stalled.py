@@ -1,0 +1,118 @@
+"""A connection came up and got stuck: whose data is not acknowledged, did smaller segments pass, did anybody report it?"""
+
+from collections.abc import Iterator
+
+from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.icmp import kind_of
+from analyzers.attempts.services import Group
+from analyzers.attempts.subject import Subject, unacknowledged
+from analyzers.model import Fact, fact
+
+_LARGE = 1000  # payload bytes: below this no usual path MTU is the reason
+_SACK = 5
+REFUSING = frozenset({"port-unreachable", "admin-prohibited", "host-prohibited", "net-prohibited", "policy-failed"})
+TOO_BIG = frozenset({"fragmentation-needed", "packet-too-big"})
+
+
+@fact
+class IcmpDuring(Fact):
+    """ICMP errors about packets of the connection after its handshake. `says`: refused, too-big, ttl-exceeded or undelivered."""
+
+    kind: str
+    says: str
+    sender: str
+    by_target: bool
+
+    def text(self) -> str:
+        who = f"the target's address {self.sender}" if self.by_target else self.sender
+        return f"ICMP {self.kind} from {who} about packets sent after the handshake"
+
+
+@fact
+class Stalled(Fact):
+    """One side keeps repeating data that is never acknowledged. `large` is True where the size can be the reason."""
+
+    by_client: bool
+    size: int
+    large: bool
+    acknowledged_size: int  # the largest segment of that side before, in payload bytes
+
+    def text(self) -> str:
+        who = "client" if self.by_client else "server"
+        return (
+            f"the {who} repeats a segment of {self.size} bytes that is never acknowledged "
+            f"(the largest it had sent before has {self.acknowledged_size})"
+        )
+
+
+@fact
+class SmallerPassed(Fact):
+    """While a large segment was repeated in vain, a smaller one of the same side that was sent behind it arrived."""
+
+    size: int
+    passed: int
+
+    def text(self) -> str:
+        return (
+            f"a segment of {self.passed} bytes sent behind it did arrive (it is acknowledged selectively), so the path works "
+            f"and swallows the one of {self.size} bytes"
+        )
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """What got stuck in each group, and the ICMP errors about connections that had been accepted."""
+    for attempt, group in subject.failing:
+        if subject.symptom == "stalled":
+            yield from _stalled(attempt, group)
+        if subject.symptom in ("closed", "mute", "stalled"):
+            yield from _icmp_during(subject, attempt, group)
+
+
+def _stalled(attempt: Attempt, group: Group) -> Iterator[Fact]:
+    for client in (True, False):
+        stuck = unacknowledged(attempt, client)
+        if not stuck:
+            continue
+        size, position = stuck[0].length, stuck[0].position or 0
+        before = [s.length for s in attempt.segments if s.client == client and (s.position or 0) < position]
+        yield Stalled(
+            frames=tuple(s.number for s in stuck[:6]), count=len(group), by_client=client, size=size, large=size >= _LARGE,
+            acknowledged_size=max(before, default=0),
+        )  # fmt: skip
+        witness = _sack(attempt, client, stuck[0])
+        if size >= _LARGE and witness is not None:
+            behind = [
+                s
+                for s in attempt.segments
+                if s.client == client and 0 < s.length < size and (s.position or 0) > position
+            ]
+            if behind:
+                frames = (behind[0].number, witness.number)
+                yield SmallerPassed(frames=frames, count=len(group), size=size, passed=max(s.length for s in behind))
+
+
+def _sack(attempt: Attempt, client: bool, stuck: Segment) -> Segment | None:
+    """The other side's segment that acknowledges data behind the stuck one, but not that (RFC 2018)."""
+    for segment in attempt.segments:
+        if segment.client != client and segment.number > stuck.number and not segment.icmp:
+            blocks = segment.tcp.option(_SACK)
+            if blocks and len(blocks) >= 8:
+                ahead = (int.from_bytes(blocks[:4], "big") - stuck.tcp.seq) & 0xFFFFFFFF
+                if 0 < ahead < 1 << 31:
+                    return segment
+    return None
+
+
+def _icmp_during(subject: Subject, attempt: Attempt, group: Group) -> Iterator[IcmpDuring]:
+    kinds: dict[tuple[str, str, bool], list[int]] = {}
+    for row in attempt.ending.icmp_rows:
+        packet = attempt.segments[row].packet
+        if packet.icmp is not None and packet.ip is not None:
+            kind = kind_of(packet.icmp.version, packet.icmp.type, packet.icmp.code)
+            kinds.setdefault((kind, str(packet.ip.src), packet.ip.src == attempt.server), []).append(row)
+    for (kind, sender, by_target), rows in kinds.items():
+        says = "refused" if kind in REFUSING else "too-big" if kind in TOO_BIG else "undelivered"
+        yield IcmpDuring(
+            frames=subject.frames(group, *rows[:4], most=1), count=len(group), kind=kind,
+            says=kind if kind == "ttl-exceeded" else says, sender=sender, by_target=by_target,
+        )  # fmt: skip
