@@ -35,7 +35,7 @@ class ClosedWithoutWord(Fact):
     def text(self) -> str:
         how = "a RST" if self.by_rst else "a FIN"
         read = {"read": "; what the client had said was read", "unread": "; what the client had said was not read"}
-        return f"accepted, then {how} from the server {duration(self.after_ns)} later, without a byte from it{read.get(self.words, '')}"
+        return f"accepted, held for {duration(self.after_ns)}, then {how} from the server without a byte{read.get(self.words, '')}"
 
 
 @fact

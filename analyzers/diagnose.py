@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from analyzers import after, closed, handshake, maker, reset, silence, ssh, stalled, unreachable
+from analyzers import after, balance, closed, device, handshake, maker, reset, silence, ssh, stalled, unreachable
 from analyzers.attempts.attempt import Recall, materialise
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
@@ -15,7 +15,8 @@ from analyzers.conclude import Weighed, answer, weigh
 from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength, Verdict, Void
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
-    reset.facts, maker.facts, unreachable.facts, silence.facts, handshake.facts, closed.facts, stalled.facts, after.facts, ssh.facts,
+    reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, handshake.facts, closed.facts, stalled.facts,
+    after.facts, ssh.facts, balance.facts,
 )  # fmt: skip
 
 
@@ -33,10 +34,8 @@ def diagnose(
     groups = [part for group in _chosen(service.groups) for part in by_time(ledger, group, watches)]
     cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
     symptoms = [symptom_of(attempt, watches[attempt.trace]) for attempt, _ in cases]
-    subject = Subject(
-        service, ledger, list(watches), cases, symptoms, around,
-        skipped=len(service.members) - sum(len(group) for group in groups),
-    )  # fmt: skip
+    skipped = len(service.members) - sum(len(group) for group in groups)
+    subject = Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped)
     facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
     return _verdict(subject, facts)
 
@@ -86,9 +85,10 @@ def _evidence(subject: Subject, facts: list[Fact]) -> Iterator[Evidence]:
     """Every fact once, most frequent first; facts that differ in times only are one line."""
     total = len(subject.service.members)
     alike: dict[str, list[Fact]] = {}
-    for fact in sorted(facts, key=lambda f: -f.count):
+    for fact in facts:
         alike.setdefault(_DURATION.sub("T", fact.text()), []).append(fact)
     for same in sorted(alike.values(), key=lambda same: -sum(f.count for f in same)):
+        same.sort(key=lambda fact: -fact.count)
         count = sum(fact.count for fact in same)
         vary = ", times vary" if len({fact.text() for fact in same}) > 1 else ""
         share = f" ({count:,} of {total:,} attempts{vary})" if total > 1 else ""

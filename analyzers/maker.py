@@ -92,7 +92,8 @@ class ResetCrowd(Fact):
 @fact
 class ResetMaker(Placed):
     """What reflection and distance say together. `made_by`: stack, filter, unlike-stack (marks not copied, no control),
-    or unknown; `stands`: nearer, same, farther, or unknown where the distances have an innocent explanation.
+    or unknown; `stands`: nearer, same, farther, one-of-several (attempts fail in strict rotation), or unknown where the
+    distances have an innocent explanation.
 
     The hop is told where the RST passed no router since it was made, on the client's side of the path.
     """
@@ -109,6 +110,7 @@ class ResetMaker(Placed):
         where = {
             "nearer": ", in front of what answers other ports",
             "farther": ", behind what answers other ports of this address",
+            "one-of-several": ", one of several that take turns",
             "same": ", as far away as what answers other ports",
         }.get(self.stands, "; whose is not shown")
         return f"taken together: {maker}{where}"
@@ -142,6 +144,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if crowd >= _CROWD:
         yield ResetCrowd(frames=(rst.number,), ttl=rst.ttl, addresses=crowd)
     stands = _stands(made_by, others, rst.ttl, sooner is not None or crowd >= _CROWD)
+    if subject.rotation and stands in ("unknown", "same"):
+        stands = "one-of-several"
     if stands != "unknown" or made_by in ("stack", "filter"):
         frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
         count = sum(count for _, _, count in refusals)

@@ -1,7 +1,7 @@
 """A SYN was answered by a RST: what does the RST itself show?
 
-A RST bears the target's address whoever made it. What it looks like hints at its maker's stack; several answers to one SYN
-that cannot all be the host's show that somebody else speaks in its name (knowledge base 3.1 and T10).
+A RST bears the target's address whoever made it. Several answers to one SYN that cannot all be the host's show that
+somebody else speaks in its name (knowledge base T10).
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ from analyzers.attempts.hops import initial_ttl, routers
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.surroundings import asked
-from analyzers.fingerprints import makers
 from analyzers.model import Fact, Placed, fact
 from analyzers.words import duration, times
 from captures.packet import ACK, RST
@@ -31,28 +30,6 @@ class SynReset(Fact):
             f"RST {duration(self.after_ns)} after the SYN, arriving with TTL {self.ttl} "
             f"({times(routers(self.ttl), 'router')} away if it started at {initial_ttl(self.ttl)}){odd}"
         )
-
-
-@fact
-class ResetForm(Fact):
-    """What the header of the RST looks like. `makers` are known to make this form; none is proven by it."""
-
-    form: str
-    makers: tuple[str, ...]
-
-    def text(self) -> str:
-        known = f"known from {', '.join(self.makers)}" if self.makers else "known from nobody in the list"
-        return f"its form ({self.form}) is {known}; a hint only"
-
-
-@fact
-class ResetSays(Fact):
-    """The RST carries a payload, as some devices send to say why (RFC 9293 section 3.5.3 allows it)."""
-
-    said: str
-
-    def text(self) -> str:
-        return f"the RST itself carries text: {self.said!r}"
 
 
 @fact
@@ -92,8 +69,7 @@ class ResetWithin(Placed):
 
 
 def facts(subject: Subject) -> Iterator[Fact]:
-    """The RSTs of every group that was refused by one, what they look like, and what contradicts them."""
-    forms: dict[tuple[str, tuple[str, ...]], ResetForm] = {}
+    """The RSTs of every group that was refused by one, and what contradicts them."""
     for attempt, group in subject.failing if subject.symptom == "reset" else ():
         rst = next((attempt.segments[row] for row in attempt.ending.rst_rows if not attempt.segments[row].client), None)
         if rst is None or not attempt.syns:
@@ -103,31 +79,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
             frames=subject.frames(group, attempt.ending.syn_rows[0], attempt.segments.index(rst)), count=len(group),
             ttl=rst.ttl, after_ns=max(0, rst.ts_ns - syn.ts_ns), acks_syn=rst.has(ACK) and (rst.ack_position or 0) >= 1,
         )  # fmt: skip
-        form = _form(syn, rst, len(group))
-        old = forms.get((form.form, form.makers))
-        forms[form.form, form.makers] = form if old is None else ResetForm(
-            frames=old.frames, count=old.count + form.count, form=form.form, makers=form.makers
-        )  # fmt: skip
         yield from _contradictions(attempt, group, rst)
-        if rst.tcp.payload:
-            said = rst.tcp.payload[:80].decode("ascii", "replace")
-            yield ResetSays(
-                frames=(rst.number,), count=len(group), said="".join(c if c.isprintable() else "." for c in said)
-            )
-    yield from forms.values()
     yield from _within(subject)
-
-
-def _form(syn: Segment, rst: Segment, count: int) -> ResetForm:
-    ip = rst.packet.ip
-    df = ip.df if ip is not None and ip.version == 4 else None
-    window = "zero" if not rst.window else "syn" if rst.window == syn.window else "other"
-    words = [f"initial TTL {initial_ttl(rst.ttl)}"]
-    words += [] if df is None else [f"DF {'set' if df else 'clear'}"]
-    words.append({"zero": "window 0", "syn": f"the SYN's window {rst.window}", "other": f"window {rst.window}"}[window])
-    words += [f"sequence number {rst.tcp.seq}"] if rst.tcp.seq else []
-    known = makers(initial_ttl(rst.ttl), df, window) if not rst.tcp.seq else ()
-    return ResetForm(frames=(rst.number,), count=count, form=", ".join(words), makers=known)
 
 
 def _contradictions(attempt: Attempt, group: Group, rst: Segment) -> Iterator[Fact]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
@@ -58,6 +58,7 @@ class Subject:
     cases: list[tuple[Attempt, Group]]
     symptoms: list[str]
     around: Surroundings
+    recall: Recall
     skipped: int = 0
 
     @cached_property
@@ -97,6 +98,32 @@ class Subject:
                     out.append((attempt, group, count))
         return out
 
+    @cached_property
+    def timeline(self) -> tuple[Array, Array]:
+        """When the failing and the working attempts began, in order of time, and which of them failed."""
+        parts = [(self.begun(group), True) for _, group in self.failing]
+        parts += [(self.begun(group), False) for _, group in self.working]
+        began = np.concatenate([times for times, _ in parts])
+        failed = np.concatenate([np.full(len(times), fails) for times, fails in parts])
+        order = np.argsort(began, kind="stable")
+        return began[order], failed[order]
+
+    @cached_property
+    def rotation(self) -> int:
+        """Exactly every how manieth attempt fails, over at least three failures; 0 when there is no such order."""
+        failed = self.timeline[1]
+        places = np.flatnonzero(failed)
+        steps = set(np.diff(places).tolist())
+        if len(places) < 3 or len(steps) != 1:
+            return 0
+        (step,) = steps
+        whole = places[0] < step and places[-1] >= len(failed) - step
+        return step if step > 1 and whole else 0
+
+    def attempt(self, index: int) -> Attempt:
+        """Any attempt of the run, decoded."""
+        return materialise(self.ledger, index, self.recall)
+
     def begun(self, group: Group) -> Array:
         """When each attempt of the group began."""
         out: Array = self.ledger.columns["first_ts"][group.members]
@@ -123,6 +150,8 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
     """What a person would call the way in which this attempt failed; healthy when it did not."""
     if attempt.ending.outcome == "silent" and ended_early(attempt, watch):
         return "unseen"
+    if refused_first(attempt):
+        return "reset"
     direct = _BY_OUTCOME.get(attempt.ending.outcome)
     if direct is not None:
         return direct
@@ -155,6 +184,13 @@ def ended_early(attempt: Attempt, watch: Watch) -> bool:
     """Whether the capture stops so soon behind its only SYN that an answer may just not have come yet."""
     listened = watch.last_ns - attempt.syns[0].ts_ns
     return listened < (_TOO_SHORT_NS if len(attempt.ending.syn_rows) > 1 else _LONG_ENOUGH_NS)
+
+
+def refused_first(attempt: Attempt) -> bool:
+    """Whether a RST refused the SYN before a SYN-ACK accepted it, and the client obeyed the RST."""
+    ending = attempt.ending
+    resets = [row for row in ending.rst_rows if not attempt.segments[row].client]
+    return bool(ending.handshake == "half-open" and resets and ending.synack_rows and resets[0] < ending.synack_rows[0])
 
 
 def closed_by_server(attempt: Attempt) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from analyzers.attempts.attempt import Attempt
 
 DISCONNECT, KEXINIT, NEWKEYS = 1, 20, 21
+_KEX_REPLIES = frozenset({31, 33})  # with the host key first: RFC 4253 section 8, RFC 4419, RFC 5656
 _MAX_PACKET = 35_000
 _MAX_LINE = 8192
 _LISTS = (
@@ -49,6 +50,7 @@ class Voice:
     messages: list[int] = field(default_factory=list)
     offer: Offer | None = None
     disconnect: tuple[int, str] | None = None
+    host_key: str = ""  # type and SHA256 fingerprint, as ssh-keygen -l prints it
     text_after: str = ""  # plain text behind the banner, as an SSH server's last words
     encrypted: bool = False
 
@@ -121,6 +123,8 @@ def _voice(data: bytes) -> Voice:
         voice.messages.append(message)
         if message == KEXINIT and voice.offer is None:
             voice.offer = _offer(payload)
+        elif message in _KEX_REPLIES and not voice.host_key:
+            voice.host_key = _host_key(payload)
         elif message == DISCONNECT:
             voice.disconnect = _disconnect(payload)
         elif message == NEWKEYS:
@@ -170,6 +174,20 @@ def _offer(payload: bytes) -> Offer:
         lists.append(tuple(text.decode("ascii", "replace").split(",")) if len(text) == size and size else ())
         at += 4 + size
     return Offer(*lists)
+
+
+def _host_key(payload: bytes) -> str:
+    """The host key of a key exchange reply; "" for another message of that number, or a cut one."""
+    size = int.from_bytes(payload[1:5], "big")
+    blob = payload[5 : 5 + size]
+    kind = blob[4 : 4 + int.from_bytes(blob[:4], "big")]
+    if len(blob) < size or not kind.startswith((b"ssh-", b"ecdsa-", b"sk-", b"rsa-")):
+        return ""
+    from base64 import b64encode
+    from hashlib import sha256
+
+    digest = b64encode(sha256(blob).digest()).rstrip(b"=").decode()
+    return f"{kind.decode('ascii', 'replace')} SHA256:{digest}"
 
 
 def _disconnect(payload: bytes) -> tuple[int, str]:

@@ -30,6 +30,7 @@ PREFIXES: dict[str, str] = {
     "silence.target.filter": "a packet filter on the target host drops the packets",
     "silence.target.host": "the target host does not answer",
     "silence.target.listener": "the listener on the target host takes no more connections",
+    "silence.backend": "no answer from one of several hosts behind the address",
     "silence.network": "no answer: something on the path swallows the packets",
     "silence.network.firewall": "a packet filter on the path drops the packets",
     "silence.network.router": "a router on the path drops the packets",

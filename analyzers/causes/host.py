@@ -1,6 +1,7 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
 from analyzers.after import NeverSpoke, SpokeOtherProtocol
+from analyzers.balance import SeveralMachines, Turns
 from analyzers.closed import BareReset, ClosedWithoutWord
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
@@ -13,11 +14,11 @@ CAUSES = (
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
         requires=(seen(SynReset),),
         supports=(seen(ResetMaker, made_by="stack", stands="same"), seen(ResetMaker, made_by="stack", stands="unknown")),
-        excludes=(seen(AcceptedToo),), source="RFC 9293 section 3.10.7.1; measured on Linux",
+        excludes=(seen(AcceptedToo), seen(SeveralMachines)), source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
     Cause(
         "silence.target.host.down", "the target host is off, or no host has this address", "server-host",
-        requires=(seen(Unanswered),), excludes=(seen(AnswersElsewhere),),
+        requires=(seen(Unanswered),), excludes=(seen(AnswersElsewhere), seen(Turns, alternates=True)),
         source="measured: a router that reports nothing leaves only the SYNs",
     ),
     Cause(

@@ -1,6 +1,7 @@
 """NAT boxes: nothing behind the port, or something behind it that refuses."""
 
 from analyzers.attempts.icmp import KINDS
+from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import SynReset
@@ -15,14 +16,14 @@ CAUSES = (
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("stack", "unlike-stack", "unknown")),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
-        source="measured: a NAT gateway with a closed port of its own",
+        excludes=(seen(Turns, alternates=True),), source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(
         "reset.backend.closed-port", "the port is forwarded to a host behind the address, where nothing listens", "backend",
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="farther") for maker in ("stack", "unlike-stack", "unknown")),
-            *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
+            *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "one-of-several")),
         ),
         source="measured: DNAT to a host with a closed port",
     ),
@@ -31,6 +32,11 @@ CAUSES = (
         "backend", requires=(seen(SynReset),),
         supports=tuple(seen(ResetMaker, made_by=maker, stands="farther") for maker in ("filter", "unlike-stack", "unknown")),
         source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; DNAT leaves the RST's TOS as it is",
+    ),
+    Cause(
+        "silence.backend.down", "attempts are dealt out to several hosts behind the address, and one of them keeps silent", "backend",
+        requires=(seen(Unanswered), seen(Turns, alternates=True)), supports=(seen(Rotation), seen(SeveralMachines)),
+        source="unverified: round robin with a dead machine",
     ),
     *(
         Cause(

@@ -170,6 +170,7 @@ def _voice(side: str, voice: Voice) -> dict[str, Any]:
         f"{side}_banner": voice.banner, f"{side}_pre_banner": voice.text_before, f"{side}_messages": voice.messages,
         f"{side}_text": voice.text_after,
         f"{side}_disconnect": {"reason": voice.disconnect[0], "text": voice.disconnect[1]} if voice.disconnect else None,
+        f"{side}_host_key": voice.host_key,
         f"{side}_hassh": offer.hassh(side == "client") if offer else None,
         f"{side}_kex": list(offer.kex) if offer else None, f"{side}_host_keys": list(offer.host_key) if offer else None,
     }  # fmt: skip
