@@ -1,16 +1,19 @@
 """The connection was accepted: who answered the handshake, who spoke, which protocol was it, what worked?"""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject, proxied_handshake
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
-from analyzers.words import duration, first_line
-from captures.packet import RST
+from analyzers.words import duration, first_line, times
+from captures.packet import FIN, RST, SYN
 
 _AT_ONCE_NS = 1_000_000_000
+_SLOW_NS = 900_000_000  # between the lines of a tarpit
+_LONGEST_LINE = 256  # bytes
 
 
 @fact
@@ -33,6 +36,27 @@ class SpokeOtherProtocol(Fact):
 
     def text(self) -> str:
         return f"the server speaks {_NAMES.get(self.protocol, self.protocol)}: {self.said!r}"
+
+
+@fact
+class SlowLines(Fact):
+    """Line after line of plain text, seconds apart, that never becomes an SSH identification line."""
+
+    lines: int
+    pause_ns: int
+
+    def text(self) -> str:
+        return (
+            f"{times(self.lines, 'line')} of text, {duration(self.pause_ns)} or more apart, and never an SSH greeting"
+        )
+
+
+@fact
+class WindowShut(Fact):
+    """The server's side accepted and then offers no room for the client's data, without ever opening it."""
+
+    def text(self) -> str:
+        return "behind the handshake the server's side keeps its window at 0: it lets the client wait"
 
 
 @fact
@@ -85,6 +109,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 protocol=greeting(first),
                 said=first_line(first),
             )
+            yield from _slow_lines(attempt, group)
         elif subject.symptom == "mute":
             begun = attempt.accepted or attempt.segments[0]
             last = attempt.last_ns if attempt.closing is not None else subject.watches[attempt.trace].last_ns
@@ -92,6 +117,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 frames=subject.frames(group, 0, *attempt.ending.synack_rows[:1]), count=len(group),
                 waited_ns=max(0, last - begun.ts_ns), client_spoke=attempt.client_bytes > 0,
             )  # fmt: skip
+            theirs = [s for s in attempt.segments if not s.client and not s.icmp and not s.flags & (SYN | RST | FIN)]
+            if theirs and not any(s.window for s in theirs) and not proxied_handshake(attempt):
+                yield WindowShut(frames=tuple(s.number for s in theirs[:3]), count=len(group))
         if subject.symptom in ("closed", "mute") and proxied_handshake(attempt):
             yield ProxiedHandshake(
                 frames=subject.frames(group, attempt.ending.synack_rows[0]),
@@ -107,6 +135,15 @@ def facts(subject: Subject) -> Iterator[Fact]:
         kind = alike[0]
         count = sum(one.count for one in alike)
         yield Worked(frames=frames[:4], count=count, how=kind.how, said=kind.said, encrypted=kind.encrypted)
+
+
+def _slow_lines(attempt: Attempt, group: Group) -> Iterator[SlowLines]:
+    said = [s for s in attempt.segments if not s.client and 0 < s.length <= _LONGEST_LINE]
+    pauses = [after.ts_ns - before.ts_ns for before, after in pairwise(said)]
+    if len(pauses) > 1 and min(pauses) >= _SLOW_NS and greeting(attempt.stream(client=False)) == "text":
+        yield SlowLines(
+            frames=tuple(s.number for s in said[:4]), count=len(group), lines=len(said), pause_ns=min(pauses)
+        )
 
 
 def _worked(subject: Subject, attempt: Attempt, group: Group) -> Worked:

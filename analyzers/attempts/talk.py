@@ -199,7 +199,7 @@ def _disconnect(payload: bytes) -> tuple[int, str]:
 # How a server's first bytes give its protocol away; None of these starts with SSH-.
 _GREETINGS: tuple[tuple[bytes, str], ...] = (
     (b"HTTP/", "http"), (b"<!DOCTYPE", "http"), (b"<html", "http"), (b"+OK", "pop3"), (b"* OK", "imap"),
-    (b"RFB ", "vnc"), (b"\xff\xfd", "telnet"), (b"\xff\xfb", "telnet"), (b"AMQP", "amqp"), (b"-ERR", "redis"),
+    (b"RFB ", "vnc"), (b"\xff\xfd", "telnet"), (b"\xff\xfb", "telnet"), (b"AMQP", "amqp"), (b"-ERR", "redis"), (b"@RSYNCD:", "rsync"),
 )  # fmt: skip
 
 
@@ -213,6 +213,8 @@ def greeting(data: bytes) -> str:
         return "tls"
     if data[:4] in (b"220 ", b"220-"):
         return "ftp" if b"FTP" in data[:200].upper() else "smtp"
+    if data[3:5] == b"\0\x0a" and data[2:3] == b"\0":  # packet number 0, protocol version 10
+        return "mysql"
     for start, name in _GREETINGS:
         if data.startswith(start):
             return name

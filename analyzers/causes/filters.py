@@ -68,6 +68,10 @@ CAUSES = (
         source="measured: tcp-reset rules on established connections",
     ),
     Cause(
+        "closed.network.firewall.no-state", "a firewall that knows no such connection reset it: it saw one direction only, or forgot it",
+        "firewall", requires=(seen(BareReset),), source="vendor documents: Juniper tcp-rst, Cisco ASA for packets without connection",
+    ),
+    Cause(
         "closed.network.path.other-way-back", "the server closed, and its RST came back another way", "server-host",
         requires=(seen(ForeignReset, programs=True),), excludes=(seen(WentOn),), source="unverified: ways of different length",
     ),

@@ -1,6 +1,6 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
-from analyzers.after import NeverSpoke, SpokeOtherProtocol
+from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, WindowShut
 from analyzers.balance import SeveralMachines, Turns
 from analyzers.closed import BareReset, ClosedWithoutWord
 from analyzers.maker import ResetMaker
@@ -66,8 +66,17 @@ CAUSES = (
         for protocol, name in (
             ("http", "a web server"), ("tls", "a TLS service"), ("smtp", "a mail server (SMTP)"), ("ftp", "an FTP server"),
             ("pop3", "a POP3 server"), ("imap", "an IMAP server"), ("telnet", "a telnet server"), ("vnc", "a VNC server"),
-            ("amqp", "an AMQP broker"), ("redis", "a Redis server"),
+            ("amqp", "an AMQP broker"), ("redis", "a Redis server"), ("mysql", "a MySQL server"), ("rsync", "an rsync daemon"),
         )
+    ),
+    Cause(
+        "wrong-service.target.tarpit", "a tarpit holds the client with slow lines that never become an SSH greeting", "server-host",
+        requires=(seen(SlowLines),), supports=(seen(SlowLines),), source="endlessh's manual; RFC 4253 section 4.2 allows the lines",
+    ),
+    Cause(
+        "mute.target.service.tarpit", "a tarpit accepts and keeps its window shut, so that the client waits", "server-host",
+        requires=(seen(NeverSpoke), seen(WindowShut)), supports=(seen(WindowShut),),
+        source="unverified: the TARPIT target of xtables-addons",
     ),
     Cause(
         "wrong-service.target.other.text", "a service that greets in plain text, but not as SSH, answers on this port",
