@@ -109,24 +109,28 @@ def facts(subject: Subject) -> Iterator[Fact]:
 
 
 def _turns(subject: Subject) -> Iterator[Fact]:
-    began, failed = subject.timeline
-    runs, at = [], 0
-    for fails, members in groupby(failed.tolist()):
-        count = len(list(members))
+    members, failed = subject.timeline
+    began = subject.ledger.columns["first_ts"][members]
+    runs, heads, at = [], [], 0
+    for fails, run in groupby(failed.tolist()):
+        count = len(list(run))
         runs.append((not fails, count, int(began[at + count - 1] - began[at])))
+        heads.append(subject.ledger.cell("number", int(members[at]), 0))
         at += count
-    yield Turns(count=len(failed), alternates=len(runs) > _ALTERNATING, runs=tuple(runs))
+    yield Turns(frames=tuple(heads[:_MOST_RUNS]), count=0, alternates=len(runs) > _ALTERNATING, runs=tuple(runs))
     if subject.rotation:
-        yield Rotation(count=int(failed.sum()), every=subject.rotation)
+        frames = tuple(subject.ledger.cell("number", int(member), 0) for member in members[failed][:4])
+        yield Rotation(frames=frames, count=0, every=subject.rotation)
 
 
 def _sources(subject: Subject) -> Iterator[BySource]:
     failing, working = (_spans(subject, cases) for cases in (subject.failing, subject.working))
-    overlap = max(min(a for a, _ in failing.values()), min(a for a, _ in working.values())) <= min(
-        max(b for _, b in failing.values()), max(b for _, b in working.values())
+    together = max(min(span[0] for span in side.values()) for side in (failing, working)) <= min(
+        max(span[1] for span in side.values()) for side in (failing, working)
     )
-    if not set(failing) & set(working) and overlap:
-        yield BySource(count=len(failing) + len(working), failing=tuple(failing)[:20], working=tuple(working)[:20])
+    if not set(failing) & set(working) and together:
+        frames = tuple(attempt.segments[0].number for attempt, _ in (subject.failing[0], subject.working[0]))
+        yield BySource(frames=frames, count=0, failing=tuple(failing)[:20], working=tuple(working)[:20])
 
 
 def _spans(subject: Subject, cases: list[tuple[Attempt, Group]]) -> dict[str, tuple[int, int]]:
@@ -166,7 +170,7 @@ def _machines(subject: Subject) -> Iterator[SeveralMachines]:
         runs = [print_ for print_, _ in groupby(print_ for print_, _ in found)]
         if len(keys) > 1 and len(runs) > len(keys):
             first = dict(reversed(found))
-            yield SeveralMachines(frames=tuple(sorted(first.values()))[:4], count=len(found), keys=keys)
+            yield SeveralMachines(frames=tuple(sorted(first.values()))[:4], count=0, keys=keys)
 
 
 def _late(subject: Subject) -> Iterator[LateAnswers]:

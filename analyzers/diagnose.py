@@ -82,16 +82,17 @@ def _summary(subject: Subject, title: str) -> str:
 
 
 def _evidence(subject: Subject, facts: list[Fact]) -> Iterator[Evidence]:
-    """Every fact once, most frequent first; facts that differ in times only are one line."""
+    """Every fact once, of each kind the most frequent first; facts that differ in times only are one line."""
     total = len(subject.service.members)
+    kinds = {kind: place for place, kind in enumerate(dict.fromkeys(map(type, facts)))}
     alike: dict[str, list[Fact]] = {}
     for fact in facts:
         alike.setdefault(_DURATION.sub("T", fact.text()), []).append(fact)
-    for same in sorted(alike.values(), key=lambda same: -sum(f.count for f in same)):
+    for same in sorted(alike.values(), key=lambda same: (kinds[type(same[0])], -sum(f.count for f in same))):
         same.sort(key=lambda fact: -fact.count)
         count = sum(fact.count for fact in same)
         vary = ", times vary" if len({fact.text() for fact in same}) > 1 else ""
-        share = f" ({count:,} of {total:,} attempts{vary})" if total > 1 else ""
+        share = f" ({count:,} of {total:,} attempts{vary})" if total > 1 and count else ""
         frames = tuple(frame for fact in same for frame in fact.frames)
         yield Evidence(same[0].text() + share, frames[:8])
     for attempt, group in subject.failing:

@@ -37,7 +37,8 @@ def fact(kind: type[T]) -> type[T]:
 class Fact:
     """Something that the capture shows to have happened, or not to have happened while it was watched.
 
-    `frames` are the numbers that show it, as Wireshark counts; `count` in how many attempts it was seen.
+    `frames` are the numbers that show it, as Wireshark counts; `count` in how many attempts it was seen, 0 for a fact
+    about the attempts taken together.
     """
 
     frames: tuple[int, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.hops import initial_ttl, routers
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject
+from analyzers.attempts.subject import MOST_HOPS, Subject, ran_out_on_purpose
 from analyzers.attempts.surroundings import asked
 from analyzers.model import Fact, Placed, fact
 from analyzers.words import duration, times
@@ -103,13 +103,9 @@ def _within(subject: Subject) -> Iterator[ResetWithin]:
         (asked(a.syns, a.answer), a.answer) for a, _ in subject.failing if subject.symptom == "reset" and a.answer
     ]
     least = min(refused, key=lambda pair: pair[0].ttl, default=None)
-    if least is None or least[0].ttl > 30:
+    if least is None or least[0].ttl > MOST_HOPS:
         return
-    ran_out = [
-        (a.syns[0].ttl, a.syns[0].number)
-        for a, _ in subject.cases
-        if a.ending.outcome == "icmp-ttl-exceeded" and a.syns
-    ]
+    ran_out = [(a.syns[0].ttl, a.syns[0].number) for a, _ in subject.cases if ran_out_on_purpose(a)]
     below = max((pair for pair in ran_out if pair[0] < least[0].ttl), default=(0, 0))
     frames = (least[0].number, least[1].number) + ((below[1],) if below[0] else ())
     yield ResetWithin(

@@ -11,7 +11,7 @@ from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject
+from analyzers.attempts.subject import MOST_HOPS, Subject
 from analyzers.model import Fact, Placed, fact
 from analyzers.words import duration, times
 
@@ -19,7 +19,6 @@ ROUTING = frozenset(
     {"net-unreachable", "host-unreachable", "net-unknown", "host-unknown", "net-unreachable-for-tos",
      "host-unreachable-for-tos", "no-route", "address-unreachable", "beyond-scope", "reject-route"}
 )  # fmt: skip
-_MOST_HOPS = 32
 _LATE_NS = 2_500_000_000  # neighbour resolution gives up after about 3 s; a filter or a route answers at once
 _TOGETHER_NS = 50_000_000  # and then all SYNs that waited for it fail together
 
@@ -92,7 +91,7 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
         used = first_syn.ttl - quoted.ttl
         hop_min, hop_max = max(1, used), used + 1
         if kind == "ttl-exceeded":  # the quote has TTL 1 (or 0) wherever it is made
-            probe = first_syn.ttl <= _MOST_HOPS  # a larger one ran out in a loop, which says nothing of the place
+            probe = first_syn.ttl <= MOST_HOPS  # a larger one ran out in a loop, which says nothing of the place
             hop_min = hop_max = first_syn.ttl if probe else None
     by_target = answer.packet.ip.src == attempt.server
     forwarding = ""

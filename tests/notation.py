@@ -7,7 +7,8 @@
     +.010  < icmp 3/13 from 203.0.113.1 quotes S 1000 quoted-ttl 62
 
 `>` is sent by the client 192.0.2.1:40000, `<` by the server 198.51.100.1:22; `port N` before a line's flags changes the
-server's port, `client-port N` the client's. With `v6=True` the same script runs between IPv6 addresses.
+server's port, `client-port N` the client's; `sack A-B` adds a selective acknowledgement.
+With `v6=True` the same script runs between IPv6 addresses.
 """
 
 import shlex
@@ -93,11 +94,14 @@ def _tcp(words: list[str], ends: tuple[str, str, int, int], ttl: int = 64) -> by
     flags = sum(_FLAGS[letter] for letter in words[0] if letter in _FLAGS)
     seq, at = (int(words[1]), 2) if len(words) > 1 and words[1].lstrip("-").isdigit() else (0, 1)
     values = {"ack": 0, "ttl": ttl, "win": 64240, "tos": 0, "id": 0}
-    payload = b""
+    payload = options = b""
     while at < len(words):
         if words[at] in values:
             values[words[at]] = int(words[at + 1], 0)
             at += 2
+        elif words[at] == "sack":
+            edges = [int(edge) for edge in words[at + 1].split("-")]
+            options, at = struct.pack(">BBBBII", 1, 1, 5, 10, *edges), at + 2
         elif words[at] == "len":
             payload = b"\x99" * int(words[at + 1])
             at += 2
@@ -117,6 +121,7 @@ def _tcp(words: list[str], ends: tuple[str, str, int, int], ttl: int = 64) -> by
         values["ttl"],
         values["win"],
         values["tos"],
+        options=options,
         ip_id=values["id"],
     )
 

@@ -16,6 +16,7 @@ from analyzers.attempts.surroundings import Answer, Surroundings, asked
 from analyzers.attempts.talk import greeting, last_words, listen
 from captures.packet import FIN, RST
 
+MOST_HOPS = 30  # a larger TTL ran out in a loop, a smaller one was meant to
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _TOO_SHORT_NS = 1_000_000_000  # several SYNs without answer are no silence when the capture ends sooner
 _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead neighbour after about 3.1 s
@@ -70,8 +71,12 @@ class Subject:
     def symptom(self) -> str:
         """The failing symptom of most attempts; healthy only when none fails, unseen only when nothing else is known."""
         counts: Counter[str] = Counter()
-        for (_, group), symptom in zip(self.cases, self.symptoms, strict=True):
+        probes = 0
+        for (attempt, group), symptom in zip(self.cases, self.symptoms, strict=True):
             counts[symptom] += len(group)
+            probes += len(group) if ran_out_on_purpose(attempt) else 0
+        if counts.total() > probes:
+            counts["unreachable"] -= probes
         counts["silence"] -= sum(count for _, _, count in self.limited)
         failing = [s for s in SYMPTOMS if counts[s] > 0 and s not in ("healthy", "unseen")]
         if failing:
@@ -100,13 +105,14 @@ class Subject:
 
     @cached_property
     def timeline(self) -> tuple[Array, Array]:
-        """When the failing and the working attempts began, in order of time, and which of them failed."""
-        parts = [(self.begun(group), True) for _, group in self.failing]
-        parts += [(self.begun(group), False) for _, group in self.working]
-        began = np.concatenate([times for times, _ in parts])
-        failed = np.concatenate([np.full(len(times), fails) for times, fails in parts])
-        order = np.argsort(began, kind="stable")
-        return began[order], failed[order]
+        """The failing and the working attempts in order of time, and which of them failed."""
+        parts = [(group.members, True) for _, group in self.failing] + [
+            (group.members, False) for _, group in self.working
+        ]
+        members = np.concatenate([members for members, _ in parts])
+        failed = np.concatenate([np.full(len(members), fails) for members, fails in parts])
+        order = np.argsort(self.ledger.columns["first_ts"][members], kind="stable")
+        return members[order], failed[order]
 
     @cached_property
     def rotation(self) -> int:
@@ -184,6 +190,11 @@ def ended_early(attempt: Attempt, watch: Watch) -> bool:
     """Whether the capture stops so soon behind its only SYN that an answer may just not have come yet."""
     listened = watch.last_ns - attempt.syns[0].ts_ns
     return listened < (_TOO_SHORT_NS if len(attempt.ending.syn_rows) > 1 else _LONG_ENOUGH_NS)
+
+
+def ran_out_on_purpose(attempt: Attempt) -> bool:
+    """Whether the SYN was sent with a small TTL and ran out of it on the way, as a traceroute's does."""
+    return attempt.ending.outcome == "icmp-ttl-exceeded" and attempt.syns[0].ttl <= MOST_HOPS
 
 
 def refused_first(attempt: Attempt) -> bool:

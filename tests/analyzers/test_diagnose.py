@@ -4,29 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from analyzers.model import Strength, Verdict
+from analyzers.model import Strength
 from netprobe.cli.filters import Filters
 from netprobe.replay.run import replay
+from tests.judge import BANNER, HANDSHAKE, LATER, verdict, verdicts
 from tests.notation import packets, tcp_packet, write_pcap
-
-HANDSHAKE = """
-0     > S 1000
-+.020 < S. 5000 ack 1001 ttl 60
-+.001 > . 1001 ack 5001
-"""
-BANNER = '+.01 < P. 5001 ack 1001 ttl 60 "SSH-2.0-x\\r\\n"\n+.001 > P. 1001 ack 5012 "SSH-2.0-y\\r\\n"\n'
-LATER = "+{} > client-port 999 port 9 . 1 ack 1"  # an unrelated frame: the capture went on
-
-
-def verdicts(tmp_path: Path, *scripts: str) -> dict[int, Verdict]:
-    """Verdicts by server port; each script is a file of its own."""
-    paths = [str(write_pcap(tmp_path / f"{chr(97 + i)}.pcap", packets(script))) for i, script in enumerate(scripts)]
-    with replay(paths) as done:
-        return {service.port: done.verdict(service) for service in done.services(Filters().choose(done.ledger))}
-
-
-def verdict(tmp_path: Path, script: str) -> Verdict:
-    return verdicts(tmp_path, script)[22]
 
 
 def test_a_reset_that_answers_late_data_is_not_the_close(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Accepted, then ended: what the time, the words and the form of the close tell, and what they do not."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzers.model import Strength
+from tests.judge import BANNER, HANDSHAKE, by, said, verdict
+
+SPOKE = '+.001 > P. 1001 ack 5001 "SSH-2.0-y\\r\\n"\n'
+READ = SPOKE + "+.001 < F. 5001 ack 1012 ttl 60\n+.001 > F. 1012 ack 5002\n"
+UNREAD = SPOKE + "+.001 < R. 5001 ack 1012 ttl 60 win 500\n"
+UNASKED = "+.001 < F. 5001 ack 1001 ttl 60\n+.001 > F. 1001 ack 5002\n"
+
+
+@pytest.mark.parametrize(
+    ("closes", "cause"),
+    [
+        ([READ, UNASKED], "closed.target.proxy.no-backend"),
+        ([READ], "closed.target"),  # a service that did not like what it read
+        ([UNASKED], "closed.target"),
+        ([UNREAD, UNASKED], "closed.target"),
+        ([READ, UNREAD], "closed.target"),
+    ],
+)
+def test_a_proxy_reads_and_closes_whether_asked_or_not(tmp_path: Path, closes: list[str], cause: str) -> None:
+    script = "".join(by(700 + i, HANDSHAKE + close) for i, close in enumerate(closes))
+    assert verdict(tmp_path, script).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("pause", "cause"),
+    [(3.01, "closed.target.proxy.backend-failed"), (2.5, "closed.target"), (5.02, "closed.target.sshd.tcp-wrappers")],
+)
+@pytest.mark.parametrize("trip", [0.02, 0.4])
+def test_the_servers_time_is_a_round_trip_less(tmp_path: Path, pause: float, trip: float, cause: str) -> None:
+    script = f"0 > S 1000\n+{trip} < S. 5000 ack 1001 ttl 60\n+.001 > . 1001 ack 5001\n"
+    script += f"+{pause + trip} < F. 5001 ack 1001 ttl 60\n+.001 > F. 1001 ack 5002\n"
+    assert verdict(tmp_path, script).cause == cause
+
+
+@pytest.mark.parametrize(("tos", "cause"), [("0x48", "closed.target.dropbear.limit"), ("0x10", "closed.target")])
+def test_dropbear_marks_its_syn_ack(tmp_path: Path, tos: str, cause: str) -> None:
+    script = HANDSHAKE.replace("ttl 60", f"ttl 60 tos {tos}") + UNASKED
+    assert verdict(tmp_path, script).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cause"),
+    [
+        (120.01, "closed.target.sshd.login-grace"),
+        (30.01, "closed.target.sshd"),
+        (30.5, "closed.target.sshd.after-banner"),
+    ],
+)
+def test_the_login_grace_time_is_a_timer(tmp_path: Path, seconds: float, cause: str) -> None:
+    script = HANDSHAKE + '+.01 < P. 5001 ack 1001 ttl 60 "SSH-2.0-x\\r\\n"\n+.001 > . 1001 ack 5012\n'
+    script += f"+{seconds} < F. 5012 ack 1001 ttl 60\n+.001 > F. 1001 ack 5013"
+    assert verdict(tmp_path, script).cause == cause
+
+
+def test_a_server_that_goes_on_behind_its_reset_did_not_send_it(tmp_path: Path) -> None:
+    """The injector copied the server's TTL; only the banner behind the RST gives it away."""
+    script = (
+        HANDSHAKE
+        + SPOKE
+        + '+.001 < R 5001 ttl 60 win 0\n+.01 < P. 5001 ack 1012 ttl 60 "SSH-2.0-x\\r\\n"\n+.001 > R 1012 win 0'
+    )
+    found = verdict(tmp_path, script)
+    assert (found.cause, found.strength) == ("closed.network.firewall.injected-reset", Strength.INDICATED)
+
+
+def test_data_that_was_overtaken_by_its_own_reset_proves_nothing(tmp_path: Path) -> None:
+    script = (
+        HANDSHAKE
+        + SPOKE
+        + '+.001 < R. 5012 ack 1012 ttl 60 win 500\n+.0001 < P. 5001 ack 1012 ttl 60 "SSH-2.0-x\\r\\n"\n'
+    )
+    assert "not the server's" not in said(verdict(tmp_path, script))
+
+
+@pytest.mark.parametrize(("tos", "copied"), [("0x10", True), ("0", False)])
+def test_a_bare_reset_by_a_stack_copies_the_marks(tmp_path: Path, tos: str, copied: bool) -> None:
+    script = HANDSHAKE + BANNER.replace("> P.", "> P. ").replace('"SSH-2.0-y', 'tos 0x10 "SSH-2.0-y')
+    found = verdict(tmp_path, script + f"+.01 < R 5012 ttl 60 win 0 tos {tos}")
+    assert ("as a Linux stack does" in said(found)) == copied
+    assert found.cause == ("closed.target" if copied else "closed")
+
+
+def test_a_reset_far_outside_any_window_closes_nothing(tmp_path: Path) -> None:
+    script = HANDSHAKE + SPOKE + "+.02 < . 5001 ack 1012 ttl 60\n+.01 < R 900005001 ttl 60 win 0\n+9 > F. 1012 ack 5001"
+    assert verdict(tmp_path, script).cause.startswith("mute")
+
+
+def test_a_guessed_sequence_number_is_told(tmp_path: Path) -> None:
+    script = HANDSHAKE + SPOKE + "+.02 < . 5001 ack 1012 ttl 60\n+.01 < R 5301 ttl 57 win 0"
+    assert "+300 off" in said(verdict(tmp_path, script))

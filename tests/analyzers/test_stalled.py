@@ -1,0 +1,50 @@
+"""Stuck connections: a path that swallows large segments, and rules or routes that changed meanwhile."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzers.attempts.icmp import KINDS
+from analyzers.model import Strength
+from tests.judge import BANNER, HANDSHAKE, LATER, said, verdict
+from tests.notation import SERVER4
+
+TALK = HANDSHAKE + BANNER + "+.02 < . 5012 ack 1012 ttl 60\n"
+STUCK = "".join(f"+{wait} > P. 1012 ack 5012 len {{size}}\n" for wait in (0.1, 0.2, 0.4, 0.8))
+
+
+def stuck(size: int, error: str = "") -> str:
+    return TALK + STUCK.format(size=size) + error + LATER.format(30)
+
+
+def error(kind: str, sender: str) -> str:
+    code = next(f"{t}/{c}" for (version, t, c), name in KINDS.items() if version == 4 and name == kind)
+    return f"+.01 < icmp {code} from {sender} quotes P. 1012 ack 5012\n"
+
+
+def test_a_smaller_segment_that_arrived_shows_the_size_to_be_the_reason(tmp_path: Path) -> None:
+    sack = "+.01 > P. 2412 ack 5012 len 60\n+.02 < . 5012 ack 1012 ttl 60 sack 2412-2472\n"
+    found = verdict(
+        tmp_path, TALK + "+.1 > P. 1012 ack 5012 len 1400\n" + sack + STUCK.format(size=1400) + LATER.format(30)
+    )
+    assert (found.cause, found.strength) == ("stalled.network.path.mtu", Strength.INDICATED)
+    assert "60 bytes sent behind it did arrive" in said(found)
+
+
+def test_a_large_segment_alone_does_not(tmp_path: Path) -> None:
+    assert verdict(tmp_path, stuck(1400)).cause == "stalled"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sender", "cause"),
+    [
+        ("admin-prohibited", SERVER4, "stalled.target.filter.rule-inserted"),
+        ("port-unreachable", SERVER4, "stalled.target.filter.rule-inserted"),
+        ("admin-prohibited", "203.0.113.1", "stalled.network.firewall.rule-inserted"),
+        ("host-unreachable", "203.0.113.1", "stalled.network.router.undelivered"),
+        ("fragmentation-needed", "203.0.113.1", "stalled.origin.sender.ignores-mtu"),
+    ],
+)
+def test_errors_during_the_connection_name_who_stopped_it(tmp_path: Path, kind: str, sender: str, cause: str) -> None:
+    found = verdict(tmp_path, stuck(1400, error(kind, sender)))
+    assert (found.cause, found.strength) == (cause, Strength.INDICATED)

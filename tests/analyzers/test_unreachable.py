@@ -1,0 +1,50 @@
+"""ICMP refusals: which errors count, who sent them and where that one stands."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzers.model import Strength
+from tests.judge import LATER, by, said, verdict
+
+ROUTER = "203.0.113.1"
+
+
+@pytest.mark.parametrize(
+    ("code", "quoted", "back", "cause", "hop"),
+    [
+        ("3/13", 63, 64, "unreachable.network.firewall.admin-prohibited", 1),  # forwarding when it refused
+        ("3/13", 64, 64, "unreachable.network", 1),  # a prohibiting route, or a filter before forwarding
+        ("3/1", 64, 64, "unreachable.network.router.host-unreachable", 1),
+        ("3/13", 63, 63, "unreachable.network", None),  # hop 1 or 2: whether it had counted the hop is not known
+    ],
+)
+def test_what_the_quoted_ttl_tells(
+    tmp_path: Path, code: str, quoted: int, back: int, cause: str, hop: int | None
+) -> None:
+    script = f"0 > S 1000 ttl 64\n+.02 < icmp {code} from {ROUTER} ttl {back} quotes S 1000 quoted-ttl {quoted}"
+    found = verdict(tmp_path, script)
+    assert (found.cause, found.place.hop, found.place.address) == (cause, hop, ROUTER)
+
+
+def test_a_limit_on_errors_is_no_drop(tmp_path: Path) -> None:
+    refused = f"+.01 > S 1000\n+.001 < icmp 3/13 from {ROUTER} quotes S 1000 quoted-ttl 63\n"
+    script = "".join(by(700 + i, refused) for i in range(3)) + "".join(by(800 + i, "+.01 > S 1000\n") for i in range(9))
+    found = verdict(tmp_path, script + LATER.format(10))
+    assert found.cause.startswith("unreachable")
+    assert "a limit on errors" in said(found)
+
+
+def test_silence_much_later_is_silence(tmp_path: Path) -> None:
+    refused = f"+.01 > S 1000\n+.001 < icmp 3/13 from {ROUTER} quotes S 1000 quoted-ttl 63\n"
+    script = by(700, refused) + "".join(by(800 + i, "+10 > S 1000\n") for i in range(9))
+    assert verdict(tmp_path, script + LATER.format(10)).cause == "silence"
+
+
+def test_an_error_that_quotes_another_sequence_number_is_not_obeyed(tmp_path: Path) -> None:
+    script = (
+        f"0 > S 1000\n+.02 < icmp 3/13 from {ROUTER} quotes S 999000 quoted-ttl 63\n+.01 < R. 0 ack 1001 ttl 60 win 0"
+    )
+    found = verdict(tmp_path, script)
+    assert (found.outcome, found.strength) == ("refused-rst", Strength.CONSISTENT)
+    assert "clients ignore it" in said(found)
