@@ -4,8 +4,22 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from analyzers import after, balance, closed, device, handshake, maker, reset, silence, ssh, stalled, unreachable
+from analyzers import (
+    after,
+    balance,
+    closed,
+    device,
+    handshake,
+    maker,
+    origin,
+    reset,
+    silence,
+    ssh,
+    stalled,
+    unreachable,
+)
 from analyzers.attempts.attempt import Recall, materialise
+from analyzers.attempts.context import Call, Context
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Subject, Watch, by_time, symptom_of
@@ -38,6 +52,22 @@ def diagnose(
     subject = Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped)
     facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
     return _verdict(subject, facts)
+
+
+def diagnose_unsent(context: Context, looped: tuple[int, ...] = ()) -> Verdict:
+    """The verdict on a target to which nothing was sent; `looped` are frames that came back over the loopback interface."""
+    unasked = Call(local_port=0, port=context.port, errno=context.route or None, after_ns=0)
+    call = next((call for call in context.calls if call.port == context.port), unasked)
+    facts = list(origin.facts(context, call, looped))
+    symptom = origin.symptom_of(call)
+    found = answer(weigh(facts, _CAUSES_OF[symptom]))
+    cause = found.id or symptom
+    return Verdict(
+        outcome="not-sent", cause=cause, strength=found.strength, place=Place(hop=0, hop_min=0, hop_max=0, actor="client-host"),
+        summary=found.winners[0].cause.title if len(found.winners) == 1 else PREFIXES[cause],
+        evidence=tuple(Evidence(fact.text(), fact.frames) for fact in facts),
+        alternatives=tuple(_alternatives(found.winners, found.others)),
+    )  # fmt: skip
 
 
 def _chosen(groups: Sequence[Group]) -> list[Group]:

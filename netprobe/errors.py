@@ -3,3 +3,7 @@
 
 class UnreadableInput(Exception):
     """An input that cannot be read as a capture; the message is one line for the user."""
+
+
+class BadTarget(Exception):
+    """What was to be diagnosed cannot be asked; the text is one line for the user."""

@@ -42,6 +42,11 @@ class Ledger:
         """One value of a kept row."""
         return int(self.rows[name][self.order[int(self.first_row[attempt]) + row]])
 
+    def seen(self) -> Array:
+        """A mask of the attempts of which the capture holds a packet, not only ICMP errors that quote one."""
+        out: Array = (self.columns["packets"].sum(axis=1) > 0) & (np.diff(self.first_row) > 0)
+        return out
+
     def ending(self, attempt: int) -> Ending:
         return self.endings[int(self.story[attempt])]
 

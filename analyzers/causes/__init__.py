@@ -4,23 +4,25 @@ Ids are `symptom.where.device.mechanism`; every dotted prefix is a valid, shallo
 Ids are a public contract: a changed meaning is a new id.
 """
 
-from analyzers.causes import capture, filters, healthy, host, nat, network, proxy, sshd
+from analyzers.causes import capture, filters, healthy, host, nat, network, origin, proxy, sshd
 from analyzers.model import Cause
 
 CAUSES: tuple[Cause, ...] = (
-    *host.CAUSES, *sshd.CAUSES, *proxy.CAUSES, *filters.CAUSES, *network.CAUSES, *nat.CAUSES, *capture.CAUSES,
+    *host.CAUSES, *sshd.CAUSES, *proxy.CAUSES, *filters.CAUSES, *network.CAUSES, *nat.CAUSES, *origin.CAUSES, *capture.CAUSES,
     *healthy.CAUSES,
 )  # fmt: skip
 
 PREFIXES: dict[str, str] = {
     "reset": "refused by a RST; who sent it is not decided by this capture",
     "reset.target": "refused by a RST of the target host itself",
+    "reset.origin": "refused by this host itself",
     "reset.network": "refused by a RST made by a device on the path, not by the target host",
     "reset.network.nat": "refused by a RST of a NAT box",
     "reset.backend": "refused by a RST of a host behind the address",
     "unreachable": "refused by an ICMP error; what made it is not decided by this capture",
     "unreachable.target": "refused by an ICMP error of the target host itself",
     "unreachable.target.filter": "refused with ICMP by a packet filter on the target host",
+    "unreachable.origin": "this host itself could not or would not send",
     "unreachable.network": "refused with ICMP by a device on the path",
     "unreachable.network.router": "a router on the path could not deliver the packet",
     "unreachable.network.firewall": "a packet filter on the path refused the packet with ICMP",

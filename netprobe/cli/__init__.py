@@ -10,6 +10,7 @@ from netprobe import __version__
 from netprobe.errors import UnreadableInput
 
 _COMMANDS = {
+    "diagnose": "Ask a host over the wire who refuses the connection, and why.",
     "replay": "Say how every TCP connection attempt in a capture ended, and why.",
     "explain": "Say what a cause is, how it looks, and how to tell it from its look-alikes.",
     "samples": "List the captures that come with netprobe.",

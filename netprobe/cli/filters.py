@@ -69,8 +69,7 @@ class Filters:
     def choose(self, ledger: Ledger) -> Array:
         """Indices of the attempts that pass, in the order in which they began."""
         columns = ledger.columns
-        rows = np.diff(ledger.first_row)
-        keep = (columns["packets"].sum(axis=1) > 0) & (rows > 0)  # without the ICMP errors about unseen packets
+        keep = ledger.seen()
         if self.networks:
             keep &= np.logical_or.reduce([_inside(columns, network) for network in self.networks])
         if self.ports:

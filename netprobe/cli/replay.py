@@ -135,6 +135,7 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
     for source in unread:
         click.echo(f"netprobe: {source.error}", err=True)
     chosen = filters.choose(done.ledger)
+    nothing = not len(chosen) and not any(source.contexts for source in done.sources)
     names = [source.name for source in done.sources if not source.error]
     bad = False
     if as_jsonl:
@@ -160,15 +161,15 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
         for piece in document(done, judged()):
             click.echo(piece, nl=False)
     else:
-        bad = _print(done, chosen, filters, failed, numeric)
+        bad = _print(done, chosen, nothing, filters, failed, numeric)
     if done.interrupted:
         return 130
     if unread:
         return 3
-    return 4 if not len(chosen) else 1 if bad else 0
+    return 4 if nothing else 1 if bad else 0
 
 
-def _print(done: Replay, chosen: Array, filters: Filters, failed: bool, numeric: bool) -> bool:
+def _print(done: Replay, chosen: Array, nothing: bool, filters: Filters, failed: bool, numeric: bool) -> bool:
     from netprobe.cli.output import printer
     from netprobe.report import terminal
 
@@ -176,7 +177,7 @@ def _print(done: Replay, chosen: Array, filters: Filters, failed: bool, numeric:
     for source in done.sources:
         if not source.error:  # said on stderr
             show(terminal.source_lines(source))
-    if not len(chosen):
+    if nothing:
         show(terminal.nothing_lines(done, filtered=filters != Filters()))
         return False
     if count_services(done.ledger, chosen) > _SHOW_EACH:

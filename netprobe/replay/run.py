@@ -8,12 +8,13 @@ from functools import cached_property
 
 from analyzers.attempts.attempt import FILE_SHIFT, Attempt, materialise
 from analyzers.attempts.columns import Array
+from analyzers.attempts.context import Context, read
 from analyzers.attempts.ledger import Ledger, close
 from analyzers.attempts.services import Service, services
 from analyzers.attempts.subject import Watch
 from analyzers.attempts.surroundings import Surroundings
 from analyzers.attempts.track import Tracker
-from analyzers.diagnose import diagnose
+from analyzers.diagnose import diagnose, diagnose_unsent
 from analyzers.model import Verdict
 from captures.formats import Window
 from captures.scan import scan
@@ -42,6 +43,7 @@ class Source:
     counts: Counter[str] = field(default_factory=Counter)
     names: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    contexts: list[Context] = field(default_factory=list)
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Replay:
     sources: list[Source]
     recall: Recaller
     interrupted: bool = False
+    _unsent: dict[int, tuple[Context, tuple[int, ...]]] = field(default_factory=dict)
 
     def __enter__(self) -> "Replay":
         return self
@@ -80,12 +83,37 @@ class Replay:
         return out
 
     def services(self, chosen: Array) -> list[Service]:
-        return services(self.ledger, chosen)
+        """The services of the chosen attempts, and the targets of live diagnoses to which nothing was sent."""
+        found = services(self.ledger, chosen)
+        for context in (context for source in self.sources for context in source.contexts):
+            if any(s.address == context.target and s.port == context.port for s in found):
+                continue
+            # What came back over the loopback interface in the target's name is no service of its own.
+            looped = [s for s in found if self._only_answers(s, context)]
+            found = [s for s in found if s not in looped]
+            frames = tuple(self.ledger.cell("number", int(s.members[0]), 0) for s in looped)
+            unsent = Service(context.target, context.port, self.ledger.order[:0], context.until_ns, context.until_ns)
+            found.append(unsent)
+            self._unsent[id(unsent)] = (context, frames)
+        return found
+
+    def _only_answers(self, service: Service, context: Context) -> bool:
+        """Whether the service is seen only through answers that bear the context's target as sender."""
+        if any(group.ending.syn_rows or group.ending.synack_rows for group in service.groups):
+            return False
+        return any(
+            self.ledger.address(int(group.members[0]), side) == context.target
+            for group in service.groups
+            for side in (0, 1)
+        )
 
     def attempt(self, index: int) -> Attempt:
         return materialise(self.ledger, index, self.recall)
 
     def verdict(self, service: Service) -> Verdict:
+        if id(service) in self._unsent:
+            context, frames = self._unsent[id(service)]
+            return diagnose_unsent(context, frames)
         return diagnose(service, self.ledger, self.recall, self.watches, self.surroundings)
 
 
@@ -169,6 +197,10 @@ def _close_source(opened: Input, source: Source, interrupted: bool) -> None:
     reader = opened.reader
     source.format = " ".join((reader.format, *(f"in {name}" for name in reversed(reader.compression))))
     source.frames, source.names = reader.frames, reader.names
+    source.contexts = [context for comment in reader.comments if (context := read(comment)) is not None]
+    for context in source.contexts:  # it was listened for longer than packets came
+        source.first_ns = context.until_ns if source.first_ns is None else source.first_ns
+        source.last_ns = max(source.last_ns or 0, context.until_ns)
     source.notes = (
         ["interrupted: only what had been read is reported"] if interrupted else [*reader.notes, *source.notes]
     )

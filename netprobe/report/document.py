@@ -35,26 +35,32 @@ def document(replay: Replay, services: Iterable[tuple[Service, Verdict]]) -> Ite
     head = {
         "schema": SCHEMA,
         "complete": not replay.interrupted and not any(s.error for s in replay.sources),
-        "sources": [_source(s) for s in replay.sources],
+        "sources": [source_object(s) for s in replay.sources],
     }
     yield _json(head)[:-1] + ', "services": ['
     separator = "\n"
     for service, verdict in services:
-        yield separator + _json({
-            "address": str(service.address), "port": service.port, "family": f"ipv{service.address.version}",
-            "attempts": len(service.members), "outcomes": service.outcomes,
-            "first": timestamp(service.first_ns), "last": timestamp(service.last_ns),
-            "verdict": _verdict(service, verdict, names),
-        })  # fmt: skip
+        yield separator + _json(service_object(service, verdict, names))
         separator = ",\n"
     yield "\n]}\n"
+
+
+def service_object(service: Service, verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
+    """One service with its verdict, for the document."""
+    return {
+        "address": str(service.address), "port": service.port, "family": f"ipv{service.address.version}",
+        "attempts": len(service.members), "outcomes": service.outcomes,
+        "first": timestamp(service.first_ns), "last": timestamp(service.last_ns),
+        "verdict": _verdict(service, verdict, names),
+    }  # fmt: skip
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _source(source: Source) -> dict[str, Any]:
+def source_object(source: Source) -> dict[str, Any]:
+    """One input for the document."""
     return {
         "file": source.name, "format": source.format, "frames": source.frames,
         "first": None if source.first_ns is None else timestamp(source.first_ns),

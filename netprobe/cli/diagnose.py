@@ -1,0 +1,115 @@
+"""`netprobe diagnose`: ask over the wire, keep the evidence, say who refused."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from netprobe.errors import BadTarget
+from netprobe.live.session import Options
+from netprobe.live.target import Target, resolve
+
+EXIT_CODES = """
+\b
+Exit codes:
+  0  every address that was asked is healthy
+  1  at least one address failed
+  2  usage error, or a target that does not resolve
+  3  nothing could be judged: this user may not record packets
+  5  the report or the evidence could not be written
+  130  interrupted by Ctrl-C; what was known until then is reported
+"""
+
+
+@click.command("diagnose", epilog=EXIT_CODES)
+@click.argument("targets", nargs=-1, required=True, metavar="HOST[:PORT]...")
+@click.option("-4", "family", flag_value=4, type=int, help="IPv4 addresses only.")
+@click.option("-6", "family", flag_value=6, type=int, help="IPv6 addresses only.")
+@click.option("-p", "--port", type=click.IntRange(1, 65535), help="The port of targets that name none (22).")
+@click.option("-i", "--interface", "device", default="", metavar="NAME", help="Send through this interface only.")
+@click.option("--source", default="", metavar="ADDR", help="Send from this address.")
+@click.option(
+    "--wait", default=4.5, type=click.FloatRange(0.2, 120), help="Seconds to wait for an answer to a SYN (4.5)."
+)
+@click.option("--budget", default=4, type=click.IntRange(1, 4), help="Connections to the port at most (4).")
+@click.option(
+    "-w", "--write", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the evidence here (pcapng)."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document (schema netprobe.report/1).")
+@click.option(
+    "-n", "--numeric", is_flag=True, help="Take names as they are: no ssh_config, addresses only in the report."
+)
+def command(
+    targets: tuple[str, ...], family: int | None, port: int | None, device: str, source: str, wait: float, budget: int,
+    path: Path | None, as_json: bool, numeric: bool,
+) -> None:  # fmt: skip
+    """Connect to HOST as ssh would, record what happens on every interface, and say who refused, where, on what evidence.
+
+    HOST is a name, an address, an IPv6 address in brackets, or an alias of ssh_config; the port is 22 unless given. Every
+    address of a name is asked. At most four connections go to the port and a few to one unused port of the same address.
+    Recording needs root or CAP_NET_RAW.
+    """
+    try:
+        wanted = [_resolved(typed, family or 0, port, numeric) for typed in targets]
+    except BadTarget as error:
+        raise click.UsageError(str(error)) from None
+    sys.exit(run(wanted, Options(wait, budget, source, device), path, as_json, numeric))
+
+
+def _resolved(typed: str, family: int, port: int | None, numeric: bool) -> Target:
+    found = resolve(typed, family, numeric)
+    if port is None or found.port != 22 or typed.rstrip("]").endswith(":22"):
+        return found
+    return Target(found.typed, found.name, port, found.addresses)
+
+
+def run(targets: list[Target], options: Options, path: Path | None, as_json: bool, numeric: bool) -> int:
+    """Ask all targets and report each as soon as it is known; returns the exit code."""
+    from netprobe.live.diagnosis import Asked, ask, judge
+    from netprobe.report import live
+
+    progress = sys.stderr.isatty() and not as_json
+
+    def tell(line: str) -> None:
+        if progress:
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+
+    bad = unjudged = interrupted = False
+    document: list[dict[str, object]] = []
+    for number, target in enumerate(targets):
+        found: list[Asked] = []
+        chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-target{number + 1}")
+        outcomes: list[tuple[str, str]] = []
+        for asked in ask(target, options, tell, chosen):
+            found.append(asked)
+            if progress:
+                click.echo("\r\x1b[K", nl=False, err=True)
+            interrupted = interrupted or asked.interrupted
+            unjudged = unjudged or asked.path is None
+            judged = False
+            for done, service, verdict in judge(asked):
+                judged = True
+                bad = bad or not verdict.cause.startswith("healthy")
+                outcomes.append((asked.address, verdict.cause))
+                if as_json:
+                    document.append(live.part(target, asked, done, service, verdict))
+                else:
+                    _show(live.lines(asked, done, service, verdict, numeric))
+            if not judged:
+                outcomes.append((asked.address, "not judged"))
+                if as_json:
+                    document.append(live.unjudged_part(target, asked))
+                else:
+                    _show(live.unjudged_lines(target, asked))
+        if len(target.addresses) > 1 and not as_json:
+            _show(live.name_lines(target, outcomes))
+    if as_json:
+        click.echo(json.dumps(live.document(document, complete=not interrupted), ensure_ascii=False, indent=1))
+    return 130 if interrupted else 1 if bad else 3 if unjudged else 0
+
+
+def _show(lines: object) -> None:
+    from netprobe.cli.output import printer
+
+    printer()(lines)  # type: ignore[arg-type]

@@ -1,0 +1,52 @@
+"""A live diagnosis: ask, write the evidence, and give the verdict that replaying the evidence gives."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from analyzers.attempts.context import Context
+from analyzers.attempts.services import Service
+from analyzers.model import Verdict
+from netprobe.live import evidence
+from netprobe.live.session import Options, Session, Tell
+from netprobe.live.target import Target
+from netprobe.replay.run import Replay, replay
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One address that was asked. Without the right to record packets there is no `path`, and nothing to judge."""
+
+    address: str
+    context: Context
+    path: Path | None
+    interrupted: bool
+
+
+def ask(target: Target, options: Options, tell: Tell, path: Path | None = None) -> Iterator[Asked]:
+    """Ask every address of the target in turn, and keep the evidence of each; Ctrl-C ends after the one being asked."""
+    for number, address in enumerate(target.addresses):
+        tell(f"asking {address} port {target.port}")
+        session = Session(target.typed, address, target.port, options, tell)
+        session.run()
+        context = session.context()
+        kept = None
+        if session.recorder is not None:
+            chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-{number + 1}")
+            data = evidence.pcapng(session.recorder.frames, context, session.recorder.dropped)
+            kept = evidence.keep(data, context, chosen)
+        yield Asked(address, context, kept, session.interrupted)
+        if session.interrupted:
+            return
+
+
+def judge(asked: Asked) -> Iterator[tuple[Replay, Service, Verdict]]:
+    """The verdict on what was asked, as `replay` gives it on the evidence file; nothing without one."""
+    if asked.path is None:
+        return
+    with replay([str(asked.path)]) as done:
+        for service in done.services(np.flatnonzero(done.ledger.seen())):
+            if service.address == asked.context.target and service.port == asked.context.port:
+                yield done, service, done.verdict(service)

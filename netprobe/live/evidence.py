@@ -1,0 +1,49 @@
+"""Evidence: the recorded frames and the context as one pcapng file, kept where it was asked for or with the newest few."""
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from analyzers.attempts.context import Context
+from captures.formats import write
+from netprobe import __version__
+from netprobe.live.recorder import Frame
+
+_RAW = 101  # LINKTYPE_RAW: the packet begins with its IP header
+_KEPT = 20
+
+
+def pcapng(frames: Iterable[Frame], context: Context, dropped: int = 0) -> bytes:
+    """The whole file. Frames stand in order of time, so that their numbers are known: from 1."""
+    ordered = sorted(frames, key=lambda frame: frame.ts_ns)
+    devices = list(dict.fromkeys(frame.device for frame in ordered)) or [context.device or "none"]
+    out = [write.section(context.comment(), f"netprobe {__version__}")]
+    out += [write.interface(_RAW, device) for device in devices]
+    out += [write.packet(devices.index(f.device), f.ts_ns, f.data, f.direction) for f in ordered]
+    for number, device in enumerate(devices):
+        seen = sum(frame.device == device for frame in ordered)
+        out.append(write.statistics(number, context.until_ns, seen, 0 if number else dropped))
+    return b"".join(out)
+
+
+def directory() -> Path:
+    """Where evidence is kept when nobody says where: XDG_STATE_HOME, else ~/.local/state."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "netprobe" / "evidence"
+
+
+def keep(data: bytes, context: Context, path: Path | None = None) -> Path:
+    """Write the file, to `path` or to a new name in the state directory, where only the newest few are kept."""
+    if path is not None:
+        path.write_bytes(data)
+        return path
+    folder = directory()
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(context.until_ns // 1_000_000_000))
+    name = f"{stamp}-{context.address.replace(':', '_').replace('%', '_')}-{context.port}-{os.getpid()}.pcapng"
+    path = folder / name
+    path.write_bytes(data)
+    for old in sorted(folder.glob("*.pcapng"))[:-_KEPT]:
+        old.unlink(missing_ok=True)
+    return path

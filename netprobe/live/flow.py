@@ -1,0 +1,112 @@
+"""One connection made by this host's kernel, as any program would make it, and what came of it."""
+
+import errno
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+from netprobe.live.polite import GREETING, Conversation
+
+DSCP = 0x48  # AF21, as ssh sets it before it connects: a stack's RST copies it, a packet filter's does not
+_READ = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to try: a port, whether to speak SSH, wait for a greeting or only connect, and how long, in seconds."""
+
+    port: int
+    speaks: str = "ssh"  # ssh: say the version line at once; listen: wait for theirs; no: leave when connected
+    patience_s: float = 7.0
+    listen_s: float = 7.0
+
+
+class Flow:
+    """A connection in progress. `errno` is the name of connect()'s error, "" once connected, None while it has not returned."""
+
+    def __init__(self, address: str, plan: Plan, source: str = "", device: str = "") -> None:
+        self.plan = plan
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.setblocking(False)
+        self.errno: str | None = None
+        self.finished = False
+        self.talk = Conversation()
+        self._saying = b""
+        self.started = time.monotonic()
+        self.ended = 0.0
+        self.local_port = 0
+        try:
+            if family == socket.AF_INET6:
+                self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP)
+            else:
+                self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP)
+            if device:
+                self.socket.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
+            self.socket.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), 0))
+            self.local_port = self.socket.getsockname()[1]
+            self.started = time.monotonic()
+            self._result(self.socket.connect_ex((address, plan.port)))
+        except OSError as error:
+            self._result(error.errno or errno.EIO)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    @property
+    def wants_to_write(self) -> bool:
+        return self.errno is None or bool(self._saying)
+
+    @property
+    def deadline(self) -> float:
+        """When its patience ends, on the monotonic clock."""
+        return self.started + self.plan.patience_s if self.errno is None else self.ended + self.plan.listen_s
+
+    @property
+    def after_ns(self) -> int:
+        """How long connect() took, or has been taking."""
+        return int(((self.ended or time.monotonic()) - self.started) * 1e9)
+
+    def advance(self, readable: bool, writable: bool) -> None:
+        """Go on as far as the socket lets."""
+        try:
+            if self.errno is None and writable:
+                self._result(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            if self.errno == "" and readable and not self.finished:
+                self._listen()
+            if self.errno == "" and self._saying:
+                self._saying = self._saying[self.socket.send(self._saying) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.finished = True  # reset or broken: the packets say how
+        if self.talk.finished and not self._saying:
+            self.finished = True
+
+    def _listen(self) -> None:
+        data = self.socket.recv(_READ)
+        if not data:
+            self.finished = True
+            return
+        heard = self.talk.greeted
+        self._saying += self.talk.hear(data)
+        if self.talk.greeted and not heard and self.plan.speaks == "listen":
+            self._saying = GREETING + self._saying
+
+    def _result(self, code: int) -> None:
+        if code in (errno.EINPROGRESS, errno.EALREADY):
+            return
+        self.errno, self.ended = errno.errorcode.get(code, str(code)) if code else "", time.monotonic()
+        if code or self.plan.speaks == "no":
+            self.finished = True
+        elif self.plan.speaks == "ssh":
+            self._saying = GREETING
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def explained(name: str) -> str:
+    """An errno's name in the system's words."""
+    return os.strerror(getattr(errno, name, 0)) if name else "connected"

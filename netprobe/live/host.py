@@ -1,0 +1,94 @@
+"""This host: the way to an address, the next hop's neighbour entry, and rules of its own that may matter. Read only."""
+
+import errno
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+_MOST_RULES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How this host would send to an address. `refused` is the errno's name when its routing refuses, else "".
+
+    Fields are "" or 0 where they are not known.
+    """
+
+    refused: str = ""
+    source: str = ""
+    device: str = ""
+    gateway: str = ""
+    mtu: int = 0
+    neighbour: str = ""
+
+
+def route(address: str, source: str = "") -> tuple[str, str]:
+    """The errno's name with which routing refuses the address ("" when it does not), and the source address it chose.
+
+    Asked by connecting a datagram socket, which looks up the route and sends nothing.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asked:
+        try:
+            if source:
+                asked.bind((source, 0))
+            asked.connect((address, 9))
+            return "", str(asked.getsockname()[0])
+        except OSError as error:
+            return errno.errorcode.get(error.errno or 0, str(error.errno)), ""
+
+
+def way(address: str, source: str = "") -> Way:
+    """All that this host says of the way to the address. Uses netlink where it can be had (Linux)."""
+    refused, chosen = route(address, source)
+    if refused:
+        return Way(refused=refused)
+    try:
+        from pyroute2 import IPRoute
+
+        with IPRoute() as netlink:
+            return _asked(netlink, address, chosen)
+    except Exception:  # not Linux, not installed, or not allowed: what the sockets said is still true
+        return Way(source=chosen)
+
+
+def _asked(netlink: Any, address: str, source: str) -> Way:
+    found = netlink.route("get", dst=address)[0]
+    device = found.get_attr("RTA_OIF")
+    gateway = found.get_attr("RTA_GATEWAY") or ""
+    link = netlink.get_links(device)[0]
+    hop = gateway or address
+    entries = [n for n in netlink.get_neighbours(ifindex=device) if n.get_attr("NDA_DST") == hop]
+    return Way(
+        source=source, device=link.get_attr("IFLA_IFNAME"), gateway=gateway, mtu=link.get_attr("IFLA_MTU") or 0,
+        neighbour=_STATES.get(entries[0]["state"], "") if entries else "",
+    )  # fmt: skip
+
+
+_STATES = {
+    0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08: "DELAY", 0x10: "PROBE", 0x20: "FAILED", 0x40: "NOARP",
+    0x80: "PERMANENT",
+}  # fmt: skip
+
+
+def filter_hints(address: str, port: int) -> tuple[str, ...]:
+    """Rules for outgoing packets that name this address or port and refuse. Empty when they may not be read."""
+    nft = shutil.which("nft")
+    if nft is None:
+        return ()
+    try:
+        said = subprocess.run([nft, "list", "ruleset"], capture_output=True, text=True, timeout=5, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    out, outgoing = [], False
+    for line in map(str.strip, said.splitlines()):
+        if line.startswith("chain "):
+            outgoing = False
+        outgoing = outgoing or "hook output" in line
+        refuses = "reject" in line or line.endswith("drop") or " drop " in line
+        if outgoing and refuses and (f"dport {port}" in line or address in line or "policy drop" in line):
+            out.append(line)
+    return tuple(out[:_MOST_RULES])

@@ -1,0 +1,189 @@
+"""The questions that are asked of one address over the wire, in rounds: as few as decide something, gently.
+
+A first connection, as ssh would make it. When it failed: a port that is most likely closed, as a control for the TTL and
+the marks of what answered, and the same port from other source ports. Never more than four connections to the port in one
+run, at most three of which may be accepted, so that no limit, penalty or ban is met (knowledge base, section 9).
+"""
+
+import select
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from analyzers.attempts.context import Call, Context
+from netprobe.live import host
+from netprobe.live.flow import Flow, Plan
+from netprobe.live.recorder import Frame, Recorder
+
+CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
+_SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence
+_ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than connect() returns
+_SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
+_REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
+_LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`wait_s` is how long an unanswered SYN is waited for: over 3.2 s, as a router may report a dead host that late."""
+
+    wait_s: float = 4.5
+    budget: int = 4
+    source: str = ""
+    device: str = ""
+
+
+@dataclass
+class Session:
+    """One address and port being asked. `tell` gets a line for everything that is asked and answered."""
+
+    name: str
+    address: str
+    port: int
+    options: Options
+    tell: Tell
+    flows: list[Flow] = field(default_factory=list)
+    recorder: Recorder | None = None
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def run(self) -> None:
+        """Ask until nothing more would change the verdict, or the budget is spent; Ctrl-C keeps what is known."""
+        try:
+            self.recorder = Recorder(self.address)
+        except PermissionError:
+            self.notes.append("no CAP_NET_RAW: packets could not be recorded")
+        except OSError as error:
+            self.notes.append(f"packets could not be recorded: {error.strerror or error}")
+        try:
+            self._rounds()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            for flow in self.flows:
+                flow.close()
+            if self.recorder is not None:
+                time.sleep(_SETTLED_S if self.flows else 0)
+                self.recorder.close()
+
+    def _rounds(self) -> None:
+        first = self._start(self._plan("ssh" if self.port == 22 else "listen"))
+        self._wait([first], self.options.wait_s if first.errno is None else 0, silent_s=_SILENT_S)
+        if first.errno is None:
+            self._silence(first)
+        elif first.errno == "":
+            self._accepted(first)
+        elif self._sent(first):
+            self._refused(first)
+
+    def _refused(self, first: Flow) -> None:
+        """Something answered the SYN with a refusal: a control, and the same again from other source ports."""
+        repeats = min(3, self.options.budget - 1)
+        if first.errno != "ECONNREFUSED" or self._errors():
+            self._pause(_LIMITER_S)
+            repeats = min(1, repeats)
+        plans = [Plan(CONTROL_PORT, "no", _SILENT_S, 0)] + [Plan(self.port, "no", _SILENT_S, 0)] * repeats
+        self._wait([self._start(plan) for plan in plans], _SILENT_S)
+
+    def _silence(self, first: Flow) -> None:
+        """Nothing came yet: the control and one other flow, while the first goes on repeating its SYN."""
+        others = [self._start(Plan(CONTROL_PORT, "no", _SILENT_S, 0))]
+        if self.options.budget > 1:
+            others.append(self._start(self._plan("no")))
+        self._wait([first, *others], self.options.wait_s)
+
+    def _accepted(self, first: Flow) -> None:
+        """Connected: hear it out, and where it ended badly ask once more, without a word."""
+        self._wait([first], self.options.wait_s + first.plan.listen_s)
+        came_up = first.talk.finished if first.talk.greeted else bool(first.talk.heard) and self.port != 22
+        if not came_up and self.options.budget > 1:
+            self._pause(_REPEAT_S)
+            second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
+            self._wait([second], second.plan.patience_s + second.plan.listen_s)
+
+    def _plan(self, speaks: str) -> Plan:
+        return Plan(self.port, speaks, self.options.wait_s)
+
+    def _start(self, plan: Plan) -> Flow:
+        flow = Flow(self.address, plan, self.options.source, self.options.device)
+        self.flows.append(flow)
+        return flow
+
+    def _wait(self, flows: list[Flow], most_s: float, silent_s: float | None = None) -> None:
+        """Until all of these flows are finished or out of patience; with `silent_s` no longer than that without answer."""
+        until = time.monotonic() + most_s
+        if silent_s is not None:
+            until = min(until, flows[0].started + silent_s) if flows[0].errno is None else until
+        while True:
+            now = time.monotonic()
+            open_flows = [f for f in flows if not f.finished and now < f.deadline]
+            left = min([until, *(f.deadline for f in open_flows)]) - now
+            if not open_flows or left <= 0:
+                break
+            self._turn(open_flows, left)
+            if silent_s is not None and flows[0].errno is not None:
+                break
+        if self.recorder is not None:
+            self.recorder.drain()
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._turn([], left)
+
+    def _turn(self, flows: Iterable[Flow], left: float) -> None:
+        read: list[Flow | Recorder] = [flow for flow in flows if flow.errno == ""]
+        write = [flow for flow in flows if flow.wants_to_write]
+        if self.recorder is not None:
+            read.append(self.recorder)
+        readable, writable, _ = select.select(read, write, [], left)
+        if self.recorder in readable and self.recorder is not None:
+            self.recorder.drain()
+        for flow in flows:
+            if flow in readable or flow in writable:
+                before = flow.errno
+                flow.advance(flow in readable, flow in writable)
+                if flow.errno != before:
+                    self.tell(f"port {flow.plan.port}: {flow.errno or 'connected'} after {flow.after_ns / 1e6:.1f} ms")
+
+    def _sent(self, flow: Flow) -> bool:
+        """Whether a packet of this flow left the host; without a recorder it is taken for granted."""
+        if self.recorder is None:
+            return True
+        if not self.recorder.closed:
+            self._pause(_ARRIVES_S)
+        return any(
+            f.device != "lo" and _local_port(f, outbound=True) == flow.local_port for f in self.recorder.frames
+        ) or (self.address.startswith("127.") or self.address == "::1")
+
+    def _errors(self) -> bool:
+        """Whether ICMP errors came in."""
+        frames = self.recorder.frames if self.recorder is not None else []
+        return any(f.direction == 1 and _protocol(f) in (1, 58) for f in frames)
+
+    def context(self) -> Context:
+        """What the wire cannot say, as it stands now."""
+        calls = tuple(Call(f.local_port, f.plan.port, f.errno, f.after_ns) for f in self.flows)
+        failed = any(f.errno for f in self.flows if f.plan.port == self.port) or not self.flows
+        silent = all(f.errno is None for f in self.flows if f.plan.port == self.port)
+        way = host.way(self.address, self.options.source) if failed or silent else host.Way()
+        unsent = (failed or silent) and self.flows and not self._sent(self.flows[0])
+        return Context(
+            name=self.name, address=self.address, port=self.port, until_ns=time.time_ns(), calls=calls, route=way.refused,
+            device=way.device, source=way.source, gateway=way.gateway, mtu=way.mtu, neighbour=way.neighbour,
+            filters=host.filter_hints(self.address, self.port) if unsent else (), notes=tuple(self.notes),
+        )  # fmt: skip
+
+
+def _protocol(frame: Frame) -> int:
+    return frame.data[9 if frame.data[0] >> 4 == 4 else 6]
+
+
+def _local_port(frame: Frame, outbound: bool) -> int:
+    """The port of this host's end of a TCP packet."""
+    if _protocol(frame) != 6 or (frame.direction == 2) != outbound:
+        return 0
+    start = (frame.data[0] & 15) * 4 if frame.data[0] >> 4 == 4 else 40
+    return int.from_bytes(frame.data[start : start + 2] if outbound else frame.data[start + 2 : start + 4], "big")

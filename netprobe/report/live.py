@@ -1,0 +1,96 @@
+"""What a live diagnosis found, in words and as JSON: the report of the replay, with what was asked beside it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from analyzers.attempts.context import Context
+from analyzers.attempts.services import Service
+from analyzers.model import Verdict
+from netprobe.live.diagnosis import Asked
+from netprobe.live.flow import explained
+from netprobe.live.target import Target
+from netprobe.replay.run import Replay
+from netprobe.report.document import SCHEMA, service_object, source_object
+from netprobe.report.terminal import Line, service_lines
+
+
+def lines(asked: Asked, done: Replay, service: Service, verdict: Verdict, numeric: bool) -> Iterator[Line]:
+    """The verdict on one address, and where its evidence is."""
+    yield from service_lines(done, service, verdict, numeric)
+    yield from _calls(asked.context)
+    yield [("  Evidence file: ", "dim"), (str(asked.path), "dim")]
+
+
+def unjudged_lines(target: Target, asked: Asked) -> Iterator[Line]:
+    """What connect() alone says, and that it decides nothing."""
+    yield []
+    yield [(f"{asked.address} port {target.port}", "bold"), ("  not judged", "yellow")]
+    yield from _calls(asked.context)
+    for note in asked.context.notes:
+        yield [(f"  ! {note}", "yellow")]
+    yield [
+        (
+            "  The same words come from a closed port, a packet filter, a NAT box, a balancer or this host itself; only",
+            "",
+        )
+    ]
+    yield [("  the packets tell them apart. Run it as root, or give Python CAP_NET_RAW, or record and replay:", "")]
+    yield [("    $ ", "dim"), (f"sudo netprobe diagnose {target.typed}", "cyan")]
+    yield [("    $ ", "dim"), (f"sudo tcpdump -ni any -w FILE 'host {asked.address} or icmp or icmp6'", "cyan")]
+
+
+def _calls(context: Context) -> Iterator[Line]:
+    mine = [call for call in context.calls if call.port == context.port]
+    for call in mine[:1]:
+        said = "still waiting" if call.errno is None else explained(call.errno)
+        yield [(f"  connect() said: {said}, after {call.after_ns / 1e6:.1f} ms", "dim")]
+
+
+def name_lines(target: Target, outcomes: Sequence[tuple[str, str]]) -> Iterator[Line]:
+    """One answer for a name with several addresses: ssh tries them in turn and prints the last error only."""
+    yield []
+    works = [address for address, cause in outcomes if cause.startswith("healthy")]
+    failing = [address for address, cause in outcomes if not cause.startswith("healthy")]
+    head = f"{target.typed}: {len(works)} of {len(outcomes)} addresses work"
+    yield [(head, "bold")]
+    for address, cause in outcomes:
+        yield [(f"  {address}  ", ""), (cause, "green" if address in works else "magenta")]
+    if failing and not works:
+        yield [("  ssh tries them in this order and prints the error of the last one only.", "dim")]
+
+
+def part(target: Target, asked: Asked, done: Replay, service: Service, verdict: Verdict) -> dict[str, Any]:
+    """One address for the document."""
+    return {
+        "target": _target(target, asked.context),
+        "sources": [source_object(source) for source in done.sources],
+        "service": service_object(service, verdict, [source.name for source in done.sources]),
+    }
+
+
+def unjudged_part(target: Target, asked: Asked) -> dict[str, Any]:
+    """One address of which nothing could be recorded."""
+    return {"target": _target(target, asked.context), "sources": [], "service": None}
+
+
+def document(parts: Sequence[dict[str, Any]], complete: bool) -> dict[str, Any]:
+    """The document of the replay, with `targets` in the order of `services` and of the addresses that were asked."""
+    return {
+        "schema": SCHEMA, "complete": complete,
+        "sources": [source for part in parts for source in part["sources"]],
+        "services": [part["service"] for part in parts if part["service"] is not None],
+        "target": parts[0]["target"] if len(parts) == 1 else None,
+        "targets": [part["target"] for part in parts],
+    }  # fmt: skip
+
+
+def _target(target: Target, context: Context) -> dict[str, Any]:
+    return {
+        "typed": target.typed, "address": context.address, "port": context.port, "addresses": list(target.addresses),
+        "source": context.source, "device": context.device, "gateway": context.gateway, "mtu": context.mtu,
+        "calls": [
+            {"port": call.port, "local_port": call.local_port, "errno": call.errno, "after_ms": round(call.after_ns / 1e6, 3)}
+            for call in context.calls
+        ],
+        "notes": list(context.notes),
+    }  # fmt: skip
