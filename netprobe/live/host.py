@@ -89,6 +89,8 @@ def filter_hints(address: str, port: int) -> tuple[str, ...]:
             outgoing = False
         outgoing = outgoing or "hook output" in line
         refuses = "reject" in line or line.endswith("drop") or " drop " in line
-        if outgoing and refuses and (f"dport {port}" in line or address in line or "policy drop" in line):
+        words = line.split()
+        about = str(port) in words if "dport" in words else address in words or "policy drop" in line
+        if outgoing and refuses and about:
             out.append(line)
     return tuple(out[:_MOST_RULES])

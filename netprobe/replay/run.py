@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from analyzers.attempts.attempt import FILE_SHIFT, Attempt, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.context import Context, read
@@ -17,6 +19,7 @@ from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose, diagnose_unsent
 from analyzers.model import Verdict
 from captures.formats import Window
+from captures.packet import Address
 from captures.scan import scan
 from netprobe.errors import UnreadableInput
 from netprobe.replay.inputs import Input, Recaller, display_name, open_input, start_times
@@ -88,24 +91,23 @@ class Replay:
         for context in (context for source in self.sources for context in source.contexts):
             if any(s.address == context.target and s.port == context.port for s in found):
                 continue
+            looped = [
+                i for i in np.flatnonzero(self._ends_at(context.target)).tolist() if not self.ledger.ending(i).syn_rows
+            ]
             # What came back over the loopback interface in the target's name is no service of its own.
-            looped = [s for s in found if self._only_answers(s, context)]
-            found = [s for s in found if s not in looped]
-            frames = tuple(self.ledger.cell("number", int(s.members[0]), 0) for s in looped)
+            found = [s for s in found if not set(looped) & set(s.members.tolist())]
             unsent = Service(context.target, context.port, self.ledger.order[:0], context.until_ns, context.until_ns)
             found.append(unsent)
-            self._unsent[id(unsent)] = (context, frames)
+            self._unsent[id(unsent)] = (context, tuple(self.ledger.cell("number", i, 0) for i in looped))
         return found
 
-    def _only_answers(self, service: Service, context: Context) -> bool:
-        """Whether the service is seen only through answers that bear the context's target as sender."""
-        if any(group.ending.syn_rows or group.ending.synack_rows for group in service.groups):
-            return False
-        return any(
-            self.ledger.address(int(group.members[0]), side) == context.target
-            for group in service.groups
-            for side in (0, 1)
-        )
+    def _ends_at(self, address: Address) -> Array:
+        """A mask of the attempts with this address at one end."""
+        columns, number = self.ledger.columns, int(address)
+        high, low = np.uint64(number >> 64), np.uint64(number & 0xFFFFFFFFFFFFFFFF)
+        same = (columns["end_hi"] == high) & (columns["end_lo"] == low)
+        out: Array = same.any(axis=1) & (columns["family"] == address.version)
+        return out
 
     def attempt(self, index: int) -> Attempt:
         return materialise(self.ledger, index, self.recall)

@@ -6,6 +6,7 @@ from typing import Any
 from analyzers.attempts.context import Context
 from analyzers.attempts.services import Service
 from analyzers.model import Verdict
+from analyzers.words import duration
 from netprobe.live.diagnosis import Asked
 from netprobe.live.flow import explained
 from netprobe.live.target import Target
@@ -42,8 +43,8 @@ def unjudged_lines(target: Target, asked: Asked) -> Iterator[Line]:
 def _calls(context: Context) -> Iterator[Line]:
     mine = [call for call in context.calls if call.port == context.port]
     for call in mine[:1]:
-        said = "still waiting" if call.errno is None else explained(call.errno)
-        yield [(f"  connect() said: {said}, after {call.after_ns / 1e6:.1f} ms", "dim")]
+        said = "nothing yet" if call.errno is None else explained(call.errno)
+        yield [(f"  connect() said: {said}, after {duration(call.after_ns)}", "dim")]
 
 
 def name_lines(target: Target, outcomes: Sequence[tuple[str, str]]) -> Iterator[Line]:

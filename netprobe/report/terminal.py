@@ -68,7 +68,7 @@ def name_of(replay: Replay, address: str, numeric: bool) -> str:
 def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: bool) -> Iterator[Line]:
     """One service: a single line when healthy, else the verdict."""
     where = f"{name_of(replay, str(service.address), numeric)} port {service.port}"
-    count = times(len(service.members), "attempt")
+    count = times(len(service.members), "attempt") if len(service.members) else "nothing was sent"
     if verdict.cause.startswith("healthy"):
         said = verdict.evidence[0].text if verdict.cause != "healthy.accepted" and verdict.evidence else ""
         yield [
@@ -81,7 +81,7 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
     names = [source.name for source in replay.sources if not source.error]
     outcomes = ", ".join(f"{n:,} {word}" if len(service.outcomes) > 1 else word for word, n in service.outcomes.items())
     yield []
-    yield [(where, "bold"), (f"  {count}: {outcomes}", "")]
+    yield [(where, "bold"), (f"  {count}: {outcomes}" if outcomes else f"  {count}", "")]
     yield [
         (
             f"  since {shown_time(service.first_ns)}"
