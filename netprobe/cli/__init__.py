@@ -11,6 +11,7 @@ from netprobe.errors import UnreadableInput
 
 _COMMANDS = {
     "diagnose": "Ask a host over the wire who refuses the connection, and why.",
+    "probe": "Ask many ports and hosts the SYN question only.",
     "replay": "Say how every TCP connection attempt in a capture ended, and why.",
     "explain": "Say what a cause is, how it looks, and how to tell it from its look-alikes.",
     "samples": "List the captures that come with netprobe.",

@@ -33,13 +33,13 @@ class Frame:
 class Recorder:
     """Records from the moment it is made; `drain` takes what has arrived, `dropped` counts what the kernel had to drop."""
 
-    def __init__(self, address: str) -> None:
-        target = ip_address(address)
+    def __init__(self, address: str | None) -> None:
+        """Everything about one address; with None all TCP and ICMP of this host."""
         kind = getattr(socket, "AF_PACKET", None)
         if kind is None:
             raise OSError("packet sockets are a Linux thing")
         self._socket = socket.socket(kind, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
-        program = _program(target)
+        program = _program(ip_address(address)) if address else _ANY
         filters = b"".join(struct.pack("HBBI", *line) for line in program)
         import ctypes
 
@@ -100,6 +100,12 @@ def _completed(data: bytes) -> bytes:
     segment = data[start : start + 16] + b"\0\0" + data[start + 18 :]
     total = ones_complement_sum(addresses + struct.pack(">II", len(segment), socket.IPPROTO_TCP) + segment)
     return data[: start + 16] + struct.pack(">H", ~total & 0xFFFF) + data[start + 18 :]
+
+
+_ANY = [  # IPv4 with TCP or ICMP, IPv6 with TCP or ICMPv6
+    (0x30, 0, 0, 0), (0x74, 0, 0, 4), (0x15, 0, 4, 4), (0x30, 0, 0, 9), (0x15, 5, 0, 6), (0x15, 4, 0, 1), (0x06, 0, 0, 0),
+    (0x30, 0, 0, 6), (0x15, 1, 0, 6), (0x15, 0, 1, 58), (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0),
+]  # fmt: skip
 
 
 def _program(target: IPv4Address | IPv6Address) -> list[tuple[int, int, int, int]]:
