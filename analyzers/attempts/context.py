@@ -20,6 +20,8 @@ class Call:
     port: int
     errno: str | None
     after_ns: int
+    said: str = ""  # the first line that came back
+    icmp: tuple[str, ...] = ()  # kind and sender of the ICMP errors that the kernel named, where it was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ def read(comment: str) -> Context | None:
         return None
     try:
         values: dict[str, Any] = json.loads(comment[len(PREFIX) :])
-        values["calls"] = tuple(Call(**call) for call in values.get("calls", ()))
+        calls = values.get("calls", ())
+        values["calls"] = tuple(Call(**{**call, "icmp": tuple(call.get("icmp", ()))}) for call in calls)
         for name in ("filters", "notes"):
             values[name] = tuple(str(item) for item in values.get(name, ()))
         found = Context(**values)

@@ -3,13 +3,19 @@
 import errno
 import os
 import socket
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 
+from analyzers.attempts.icmp import kind_of
 from netprobe.live.polite import GREETING, Conversation
 
 DSCP = 0x48  # AF21, as ssh sets it before it connects: a stack's RST copies it, a packet filter's does not
 _READ = 65_536
+_V4_ERRORS, _V6_ERRORS = (socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)  # IP_RECVERR, IPV6_RECVERR
+_MSG_ERRQUEUE = 0x2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +31,11 @@ class Plan:
 class Flow:
     """A connection in progress. `errno` is the name of connect()'s error, "" once connected, None while it has not returned."""
 
-    def __init__(self, address: str, plan: Plan, source: str = "", device: str = "") -> None:
+    def __init__(self, address: str, plan: Plan, source: str = "", device: str = "", ask_errors: bool = False) -> None:
+        """`ask_errors`: let the kernel name the ICMP errors that it gets; for whoever may not see packets."""
         self.plan = plan
+        self.icmp: tuple[str, ...] = ()
+        self._ask_errors = ask_errors
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
@@ -42,6 +51,8 @@ class Flow:
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP)
             else:
                 self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP)
+            if ask_errors and sys.platform == "linux":
+                self.socket.setsockopt(*(_V6_ERRORS if family == socket.AF_INET6 else _V4_ERRORS), 1)
             if device:
                 self.socket.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
             self.socket.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), 0))
@@ -98,6 +109,8 @@ class Flow:
         if code in (errno.EINPROGRESS, errno.EALREADY):
             return
         self.errno, self.ended = errno.errorcode.get(code, str(code)) if code else "", time.monotonic()
+        if code and self._ask_errors:
+            self.icmp = tuple(_errors(self.socket))
         if code or self.plan.speaks == "no":
             self.finished = True
         elif self.plan.speaks == "ssh":
@@ -105,6 +118,23 @@ class Flow:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def _errors(asked: socket.socket) -> Iterator[str]:
+    """The ICMP errors in the socket's queue: kind and sender (ip(7), struct sock_extended_err)."""
+    for _ in range(4):
+        try:
+            _, extra, _, _ = asked.recvmsg(512, 512, _MSG_ERRQUEUE)
+        except OSError:
+            return
+        for level, kind, value in extra:
+            if (level, kind) in (_V4_ERRORS, _V6_ERRORS) and len(value) >= 16:
+                origin, icmp_type, code = value[4], value[5], value[6]
+                v6 = origin == 3
+                at = 24 if v6 else 20  # behind the error stands the sender's socket address
+                sender = value[at : at + (16 if v6 else 4)]
+                if origin in (2, 3) and len(sender) in (4, 16):
+                    yield f"{kind_of(6 if v6 else 4, icmp_type, code)} from {ip_address(sender)}"
 
 
 def explained(name: str) -> str:

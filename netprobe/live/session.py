@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from analyzers.attempts.context import Call, Context
+from analyzers.words import first_line
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.recorder import Frame, Recorder
@@ -107,7 +108,7 @@ class Session:
         return Plan(self.port, speaks, self.options.wait_s)
 
     def _start(self, plan: Plan) -> Flow:
-        flow = Flow(self.address, plan, self.options.source, self.options.device)
+        flow = Flow(self.address, plan, self.options.source, self.options.device, self.recorder is None)
         self.flows.append(flow)
         return flow
 
@@ -165,11 +166,14 @@ class Session:
 
     def context(self) -> Context:
         """What the wire cannot say, as it stands now."""
-        calls = tuple(Call(f.local_port, f.plan.port, f.errno, f.after_ns) for f in self.flows)
+        calls = tuple(
+            Call(f.local_port, f.plan.port, f.errno, f.after_ns, first_line(bytes(f.talk.heard)), f.icmp)
+            for f in self.flows
+        )
         failed = any(f.errno for f in self.flows if f.plan.port == self.port) or not self.flows
         silent = all(f.errno is None for f in self.flows if f.plan.port == self.port)
-        way = host.way(self.address, self.options.source) if failed or silent else host.Way()
         unsent = (failed or silent) and self.flows and not self._sent(self.flows[0])
+        way = host.way(self.address, self.options.source) if unsent or silent else host.Way()
         return Context(
             name=self.name, address=self.address, port=self.port, until_ns=time.time_ns(), calls=calls, route=way.refused,
             device=way.device, source=way.source, gateway=way.gateway, mtu=way.mtu, neighbour=way.neighbour,

@@ -44,7 +44,8 @@ def _calls(context: Context) -> Iterator[Line]:
     mine = [call for call in context.calls if call.port == context.port]
     for call in mine[:1]:
         said = "nothing yet" if call.errno is None else explained(call.errno)
-        yield [(f"  connect() said: {said}, after {duration(call.after_ns)}", "dim")]
+        named = f"; the kernel names ICMP {', '.join(call.icmp)}" if call.icmp else ""
+        yield [(f"  connect() said: {said}, after {duration(call.after_ns)}{named}", "dim")]
 
 
 def name_lines(target: Target, outcomes: Sequence[tuple[str, str]]) -> Iterator[Line]:
