@@ -86,7 +86,7 @@ def run(targets: list[Target], options: Options, path: Path | None, as_json: boo
             if progress:
                 click.echo("\r\x1b[K", nl=False, err=True)
             interrupted = interrupted or asked.interrupted
-            unjudged = unjudged or asked.path is None
+            unjudged = unjudged or (asked.path is None and not live.greeted(asked.context))
             judged = False
             for done, service, verdict in judge(asked):
                 judged = True
@@ -97,7 +97,7 @@ def run(targets: list[Target], options: Options, path: Path | None, as_json: boo
                 else:
                     _show(live.lines(asked, done, service, verdict, numeric))
             if not judged:
-                outcomes.append((asked.address, "not judged"))
+                outcomes.append((asked.address, "healthy" if live.greeted(asked.context) else "not judged"))
                 if as_json:
                     document.append(live.unjudged_part(target, asked))
                 else:

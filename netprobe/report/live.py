@@ -23,21 +23,25 @@ def lines(asked: Asked, done: Replay, service: Service, verdict: Verdict, numeri
 
 
 def unjudged_lines(target: Target, asked: Asked) -> Iterator[Line]:
-    """What connect() alone says, and that it decides nothing."""
+    """What connect() alone says, and that it decides nothing unless the server greeted."""
     yield []
     yield [(f"{asked.address} port {target.port}", "bold"), ("  not judged", "yellow")]
     yield from _calls(asked.context)
     for note in asked.context.notes:
         yield [(f"  ! {note}", "yellow")]
-    yield [
-        (
-            "  The same words come from a closed port, a packet filter, a NAT box, a balancer or this host itself; only",
-            "",
-        )
-    ]
-    yield [("  the packets tell them apart. Run it as root, or give Python CAP_NET_RAW, or record and replay:", "")]
+    if greeted(asked.context):
+        yield [("  It works: an SSH server greeted.", "green")]
+        return
+    yield [("  The same words come from a closed port, a packet filter, a NAT box, a balancer", "")]
+    yield [("  or this host itself; only the packets tell them apart. Run it as root, or give", "")]
+    yield [("  Python CAP_NET_RAW, or record and replay:", "")]
     yield [("    $ ", "dim"), (f"sudo netprobe diagnose {target.typed}", "cyan")]
     yield [("    $ ", "dim"), (f"sudo tcpdump -ni any -w FILE 'host {asked.address} or icmp or icmp6'", "cyan")]
+
+
+def greeted(context: Context) -> bool:
+    """Whether an SSH server answered on the port: then it works, whoever may see the packets."""
+    return any(call.port == context.port and call.said.startswith("SSH-") for call in context.calls)
 
 
 def _calls(context: Context) -> Iterator[Line]:
@@ -46,6 +50,8 @@ def _calls(context: Context) -> Iterator[Line]:
         said = "nothing yet" if call.errno is None else explained(call.errno)
         named = f"; the kernel names ICMP {', '.join(call.icmp)}" if call.icmp else ""
         yield [(f"  connect() said: {said}, after {duration(call.after_ns)}{named}", "dim")]
+        if call.said:
+            yield [(f"  the server said: {call.said}", "dim")]
 
 
 def name_lines(target: Target, outcomes: Sequence[tuple[str, str]]) -> Iterator[Line]:
