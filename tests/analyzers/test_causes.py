@@ -7,9 +7,12 @@ import pytest
 from analyzers.attempts.subject import SYMPTOMS
 from analyzers.causes import CAUSES, PREFIXES, find
 from analyzers.model import ACTORS
-from netprobe.words import FIELDS, about
+from netprobe.words import FIELDS, _file, about
 
 IDS = [cause.id for cause in CAUSES]
+WORDS = {name: table for symptom in SYMPTOMS for name, table in _file(symptom).items()}
+TIED = ("reset", "unreachable", "silence", "closed", "mute", "stalled")
+BLANKS = r"\b(FILE|HOST|NEIGHBOUR|MEMBER|IFACE|USER|CONTAINER|[A-Z]+PORT|[A-Z]+ADDRESS)\b"
 
 
 def test_ids_are_unique_and_none_is_a_prefix_of_another() -> None:
@@ -46,13 +49,31 @@ def test_every_cause_can_be_explained_whole(name: str) -> None:
 
 
 def test_words_are_about_causes_that_exist() -> None:
-    from netprobe.words import _file
-
     known = set(IDS) | set(PREFIXES)
     for symptom in SYMPTOMS:
         assert set(_file(symptom)) <= known
         for table in _file(symptom).values():
             assert set(table) <= set(FIELDS)
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_every_comparison_says_when_it_misleads(name: str) -> None:
+    apart = WORDS[name].get("apart")
+    assert apart is None or any("mislead" in item.lower() for item in apart)
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_steps_are_short_and_can_be_filled_in(name: str) -> None:
+    assert str(WORDS[name]).isascii()
+    for step in [*WORDS[name].get("confirm", []), *WORDS[name].get("next", [])]:
+        assert len(step["why"]) <= 110
+        assert set(re.findall(r"\{.*?\}", step["why"] + step["command"])) <= {"{address}", "{port}", "{client}"}
+
+
+@pytest.mark.parametrize("name", [name for name in PREFIXES if name.split(".")[0] in TIED])
+def test_what_is_undecided_begins_with_probes_that_run_as_they_stand(name: str) -> None:
+    steps = about(name)["next"]
+    assert not [step for step in steps[:2] if re.search(BLANKS, step["command"])]
 
 
 def test_a_prefix_finds_the_causes_below_it() -> None:
