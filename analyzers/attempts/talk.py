@@ -213,7 +213,7 @@ def greeting(data: bytes) -> str:
         return "tls"
     if data[:4] in (b"220 ", b"220-"):
         return "ftp" if b"FTP" in data[:200].upper() else "smtp"
-    if data[3:5] == b"\0\x0a" and data[2:3] == b"\0":  # packet number 0, protocol version 10
+    if data[2:5] in (b"\0\0\x0a", b"\0\0\xff"):  # a first packet: protocol version 10, or an error
         return "mysql"
     for start, name in _GREETINGS:
         if data.startswith(start):

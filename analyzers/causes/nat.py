@@ -4,7 +4,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.reset import SynReset
+from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import Unanswered
 from analyzers.unreachable import IcmpRefusal
 
@@ -16,21 +16,28 @@ CAUSES = (
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("stack", "unlike-stack", "unknown")),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
-        excludes=(seen(Turns, alternates=True),), source="measured: a NAT gateway with a closed port of its own",
+        excludes=(seen(Turns, alternates=True), seen(AcceptedToo)),
+        source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(
         "reset.backend.closed-port", "the port is forwarded to a host behind the address, where nothing listens", "backend",
         requires=(seen(SynReset),),
         supports=(
-            *(seen(ResetMaker, made_by=maker, stands="farther") for maker in ("stack", "unlike-stack", "unknown")),
-            *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "one-of-several")),
+            *(
+                seen(ResetMaker, made_by=maker, stands=where)
+                for maker in ("stack", "unlike-stack", "unknown") for where in ("farther", "one-of-several")
+            ),
+            *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
         source="measured: DNAT to a host with a closed port",
     ),
     Cause(
         "reset.backend.filter", "the port is forwarded to a host behind the address, whose packet filter refuses with a RST",
         "backend", requires=(seen(SynReset),),
-        supports=tuple(seen(ResetMaker, made_by=maker, stands="farther") for maker in ("filter", "unlike-stack", "unknown")),
+        supports=tuple(
+            seen(ResetMaker, made_by=maker, stands=where)
+            for maker in ("filter", "unlike-stack", "unknown") for where in ("farther", "one-of-several")
+        ),
         source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; DNAT leaves the RST's TOS as it is",
     ),
     Cause(

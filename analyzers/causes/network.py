@@ -55,7 +55,7 @@ CAUSES = (
     ),
     Cause(
         "stalled.origin.sender.ignores-mtu", "the sender is told that its packets are too big and goes on sending them",
-        "client-host", requires=(seen(Stalled, large=True), seen(IcmpDuring, says="too-big")),
+        "unknown", requires=(seen(Stalled, large=True), seen(IcmpDuring, says="too-big")),
         supports=(seen(IcmpDuring, says="too-big"),), source="RFC 1191, RFC 8201",
     ),
     Cause(

@@ -16,6 +16,10 @@ def series(pattern: str, ttl: int = 60) -> str:
     return "".join(by(700 + i, WORKS if how == "w" else REFUSED.format(ttl=ttl)) for i, how in enumerate(pattern))
 
 
+def test_rotation_without_marks_names_no_maker(tmp_path: Path) -> None:
+    assert verdict(tmp_path, series("wfwwfwwfw").replace("tos 0x10", "tos 0")).cause == "reset.backend"
+
+
 @pytest.mark.parametrize(
     ("pattern", "cause", "words"),
     [
