@@ -66,7 +66,7 @@ class Session:
             for flow in self.flows:
                 flow.close()
             if self.recorder is not None:
-                time.sleep(_SETTLED_S if self.flows else 0)
+                time.sleep(_SETTLED_S if any(flow.errno == "" for flow in self.flows) else 0)
                 self.recorder.close()
 
     def _rounds(self) -> None:

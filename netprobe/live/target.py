@@ -46,10 +46,10 @@ def _split(typed: str) -> tuple[str, int | None]:
     """Host and port, None when no port was given. A bare IPv6 address has no port."""
     text = typed.rpartition("@")[2]
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        if not rest and _is_address(host):
+        host, closed, rest = text[1:].partition("]")
+        if closed and not rest and _is_address(host):
             return host, None
-        if rest.startswith(":"):
+        if rest.startswith(":") and _is_address(host):
             return host, _port(rest[1:], typed)
         raise BadTarget(f"{typed}: write an IPv6 address with a port as [2001:db8::1]:22")
     if text.count(":") > 1:
