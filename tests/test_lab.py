@@ -22,13 +22,23 @@ def missing() -> list[str]:
 
 @pytest.mark.lab
 @pytest.mark.parametrize(
-    "name", ["closed-port", "forged-reset", "forged-reset-v6", "admin-prohibited-v6", "dead-host", "max-startups"]
+    "name",
+    [
+        "closed-port",
+        "forged-reset",
+        "forged-reset-v6",
+        "forged-then-accepted",
+        "admin-prohibited-v6",
+        "dead-host",
+        "max-startups",
+        "reset-on-banner-same-ttl",
+    ],
 )
 def test_a_failure_made_just_now_is_judged_soundly(name: str, tmp_path: Path) -> None:
     assert not missing(), f"the lab needs {', '.join(missing())}"
-    recorder = ROOT / "tests" / "record_samples.py"
     done = subprocess.run(
-        [sys.executable, str(recorder), "--out", str(tmp_path), "--only", name],
+        [sys.executable, "-m", "tests.lab_recordings", "--out", str(tmp_path), "--only", name],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
