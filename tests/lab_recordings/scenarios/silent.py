@@ -21,17 +21,17 @@ from tests.lab_recordings.sample import (
 
 
 def frozen_listener(lab: Lab) -> None:
-    """Sshd that may keep five connections waiting (one more than its backlog), and then is stopped."""
+    """Sshd that is stopped while four connections wait for it; there is room for a fifth (its backlog and one)."""
     lab.sysctl("srv", "net.core.somaxconn=4")
-    sshd = lab.sshd(22)
-    sshd.send_signal(signal.SIGSTOP)
+    lab.sshd(22).send_signal(signal.SIGSTOP)
+    lab.start("cli", *lab.helper("burst", SERVER, "22", "4", "100"), ready="ready")
+    time.sleep(0.5)
 
 
 def fill_the_queue(lab: Lab) -> None:
-    """A step: three connections, and a little later four at the same moment. All stay."""
-    for count in ("3", "4"):
-        lab.start("cli", *lab.helper("burst", SERVER, "22", count, "100"), ready="ready")
-        time.sleep(0.5)
+    """A step: three more connections at the same moment, which stay."""
+    lab.start("cli", *lab.helper("burst", SERVER, "22", "3", "100"), ready="ready")
+    time.sleep(0.5)
 
 
 SAMPLES = (
@@ -60,21 +60,18 @@ SAMPLES = (
         name="queue-full",
         title="ssh said 'Connection timed out', again and again; some connections before that were accepted.",
         story="Sshd was stopped (SIGSTOP), and its queue of waiting connections holds five. Another program on the client "
-        "had opened three connections, and then asked for four more at the same moment: the server's kernel answered "
-        "all four SYNs, took two connections into the queue and ignored the ACKs of the other two, so it repeated "
-        "their SYN-ACKs. It dropped every SYN after that, so ssh got no answer. No packet filter was involved.",
+        "had opened four connections before the recording began, and then asked for three more at the same moment: the "
+        "server's kernel answered these SYNs, took one connection into the queue and ignored the ACKs of the other two, "
+        "so it repeated their SYN-ACKs. It dropped every SYN after that, so ssh, four times, got no answer. No packet "
+        "filter was involved.",
         truth=Truth("silent", "silence.target.listener.queue-full", "server-host", 3),
         prepare=frozen_listener,
-        steps=(
-            fill_the_queue,
-            Try(TIMED_OUT, options=("ConnectTimeout=4",)),
-            Try(TIMED_OUT, options=("ConnectTimeout=4",)),
-        ),
+        steps=(fill_the_queue, *(Try(TIMED_OUT, options=("ConnectTimeout=3",)),) * 4),
         shows={
-            f"{SYN_22} && frame.time_relative < 0.9": 7,
-            f"{SYN_22} && frame.time_relative > 0.9": range(8, 12),
-            f"{SYNACK_22} && frame.time_relative < 0.9": 7,
-            f"{SYNACK_22} && frame.time_relative > 1.4": range(4, 12),
+            f"{SYN_22} && frame.time_relative < 0.4": 3,
+            f"{SYN_22} && frame.time_relative > 0.4": range(12, 18),
+            f"{SYNACK_22} && frame.time_relative < 0.4": 3,
+            f"{SYNACK_22} && frame.time_relative > 0.9": range(4, 12),
             "tcp.flags.reset == 1 || tcp.flags.fin == 1 || icmp": 0,
         },
     ),
