@@ -68,6 +68,21 @@ class ResetWithin(Placed):
         return f"a SYN with TTL {self.hops} was refused{less}: the RST was made at hop {self.hops} or before"
 
 
+@fact
+class ResetFromHop(Placed):
+    """The RST arrived with the TTL of the time-exceeded error of a router that stands before the target (T3). Misleads when
+    the ways back differ in length, or when the two did not start with the same TTL."""
+
+    hop: int
+    ttl: int
+
+    def text(self) -> str:
+        return (
+            f"the RST arrived with TTL {self.ttl}, just as what {self.sender} at hop {self.hop} itself sent: as if made there, "
+            "and the target stands farther away"
+        )
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """The RSTs of every group that was refused by one, and what contradicts them."""
     for attempt, group in subject.failing if subject.symptom == "reset" else ():
@@ -81,6 +96,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
         )  # fmt: skip
         yield from _contradictions(attempt, group, rst)
     yield from _within(subject)
+    yield from _from_hop(subject)
 
 
 def _contradictions(attempt: Attempt, group: Group, rst: Segment) -> Iterator[Fact]:
@@ -111,3 +127,23 @@ def _within(subject: Subject) -> Iterator[ResetWithin]:
     yield ResetWithin(
         frames=tuple(sorted(frames)), hops=least[0].ttl, beyond=below[0], hop_min=below[0] or None, hop_max=least[0].ttl
     )
+
+
+def _from_hop(subject: Subject) -> Iterator[ResetFromHop]:
+    """The one router on the way whose own answers have the TTL of the RSTs."""
+    rsts = [a.answer for a, _ in subject.failing if subject.symptom == "reset" and a.answer is not None]
+    if len({rst.ttl for rst in rsts}) != 1:
+        return
+    ttl = rsts[0].ttl
+    hops: dict[tuple[str, int], Segment] = {}
+    for attempt, _ in subject.cases:
+        error = attempt.answer
+        if not ran_out_on_purpose(attempt) or error is None or error.packet.ip is None:
+            continue
+        if error.ttl == ttl and error.packet.ip.src != attempt.server:
+            hops[str(error.packet.ip.src), attempt.syns[0].ttl] = error
+    if len(hops) == 1:
+        (((sender, hop), error),) = hops.items()
+        yield ResetFromHop(
+            frames=(error.number, rsts[0].number), hop=hop, ttl=ttl, hop_min=hop, hop_max=hop, sender=sender
+        )

@@ -5,7 +5,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.closed import BareReset, ForeignReset, NotTheServers, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
+from analyzers.reset import AcceptedToo, ResetFromHop, ResetsDisagree, SynReset
 from analyzers.silence import Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 from analyzers.unreachable import IcmpRefusal
@@ -29,7 +29,7 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
-            seen(ResetsDisagree),
+            seen(ResetsDisagree), seen(ResetFromHop),
         ),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",
     ),

@@ -2,7 +2,7 @@
 
 from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, WindowShut
 from analyzers.balance import SeveralMachines, Turns
-from analyzers.closed import BareReset, ClosedWithoutWord
+from analyzers.closed import BareReset, ClosedWithoutWord, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import AcceptedToo, SynReset
@@ -51,7 +51,7 @@ CAUSES = (
     Cause(
         "closed.target.host.no-connection", "the host that answers now knows no such connection: restarted, or another machine",
         "server-host", requires=(seen(BareReset),), supports=(seen(BareReset, marks="copied"),),
-        source="RFC 9293 section 3.10.7.1; Linux copies the DSCP, measured",
+        excludes=(seen(WentOn),), source="RFC 9293 section 3.10.7.1; Linux copies the DSCP, measured",
     ),
     Cause(
         "silence.target.host.rp-filter", "the target host drops the packets because its own route back leads elsewhere",

@@ -4,7 +4,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.reset import AcceptedToo, SynReset
+from analyzers.reset import AcceptedToo, ResetFromHop, SynReset
 from analyzers.silence import Unanswered
 from analyzers.unreachable import IcmpRefusal
 
@@ -14,6 +14,7 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("stack", "unlike-stack", "unknown")),
+            seen(ResetFromHop),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
         excludes=(seen(Turns, alternates=True), seen(AcceptedToo)),

@@ -1,7 +1,7 @@
 """Proxies and load balancers: they accept in the target's name."""
 
 from analyzers.after import NeverSpoke, ProxiedHandshake
-from analyzers.closed import BareReset, ClosedAfterWords, ClosedWithoutWord, NotTheServers, TookItIn
+from analyzers.closed import BareReset, ClosedAfterWords, ClosedWithoutWord, NotTheServers, TookItIn, WentOn
 from analyzers.model import Cause, seen
 from analyzers.ssh import SshBanner, SshLastWords
 
@@ -31,7 +31,7 @@ CAUSES = (
     Cause(
         "closed.target.proxy.silent-drop", "a proxy accepted, forgot the connection without a word, and its host resets what follows",
         "load-balancer", requires=(seen(BareReset),), supports=(seen(BareReset, marks="copied"),),
-        source="measured with HAProxy 2.6 (silent-drop)",
+        excludes=(seen(WentOn),), source="measured with HAProxy 2.6 (silent-drop)",
     ),
     Cause(
         "closed.target.proxy.syn-proxy", "a SYN proxy completed the handshake, then the server behind it refused",

@@ -93,6 +93,18 @@ def test_the_least_ttl_that_is_refused_bounds_the_place(tmp_path: Path) -> None:
     assert (found.cause, found.place.hop_min, found.place.hop_max) == ("reset", 2, 3)
 
 
+@pytest.mark.parametrize(("back", "cause", "hop"), [(63, "reset.network", 2), (62, "reset", None)])
+def test_a_reset_with_a_routers_own_ttl_was_made_there(tmp_path: Path, back: int, cause: str, hop: int | None) -> None:
+    script = ""
+    for ttl, reply in ((1, 64), (2, 63)):
+        script += f"+1 > client-port {ttl} S 5 ttl {ttl}\n"
+        script += f"+.01 < client-port {ttl} icmp 11/0 from 203.0.113.{ttl} ttl {reply} quotes S 5 quoted-ttl 1\n"
+    for ttl in (3, 4):
+        script += f"+1 > client-port {ttl} S 5 ttl {ttl}\n+.01 < client-port {ttl} R. 0 ack 6 ttl {back} win 0\n"
+    found = verdict(tmp_path, script)
+    assert (found.cause, found.place.hop) == (cause, hop)
+
+
 @pytest.mark.parametrize("others", [(61, 60, 58), (61, 61, 61)])
 def test_one_distance_for_hosts_at_several_is_one_box(tmp_path: Path, others: tuple[int, ...]) -> None:
     """Three hosts, each refuses port 22 with TTL 62 and answers another port from farther away."""

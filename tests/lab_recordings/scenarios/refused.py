@@ -188,7 +188,7 @@ SAMPLES = (
         story="A box beside the first router saw copies of the client's packets and answered each SYN to port 22 with a "
         "reset in the server's name, with a TTL of its own. The SYN travelled on, so the server's SYN-ACK arrived a few "
         "milliseconds after the reset. Port 2222 was left alone.",
-        truth=Truth("refused-rst", "reset.network.firewall", "firewall", 1),
+        truth=Truth("half-open-reset-by-server", "reset.network.firewall", "firewall", 1),
         prepare=forged_then_accepted,
         steps=(Try(REFUSED), WORKS),
         shows={
