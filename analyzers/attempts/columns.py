@@ -31,8 +31,10 @@ class Growing:
         for name, (kind, shape, fill) in self._specs.items():
             old = self._data[name]
             if self.size > len(old):
-                new = np.full((max(self.size, 2 * len(old)), *shape), fill, kind)
+                new = np.zeros((max(self.size, 2 * len(old)), *shape), kind)  # what is not used costs no memory
                 new[: len(old)] = old
+                if fill:
+                    new[len(old) :] = fill
                 self._data[name] = new
         return first
 

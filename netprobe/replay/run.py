@@ -26,6 +26,7 @@ from netprobe.replay.inputs import Input, Recaller, display_name, open_input, st
 from netprobe.replay.interrupt import Interrupt
 
 _GAP_NS = 2_000_000_000  # files of a ring buffer follow each other sooner than this
+_LARGEST_TEMPORARY = 16 << 20  # bytes
 
 Progress = Callable[[int, int | None], None]
 """`progress(bytes_read, bytes_of_file)`, called once a window."""
@@ -121,6 +122,7 @@ class Replay:
 
 def replay(paths: list[str], progress: Progress | None = None) -> Replay:
     """Read all inputs. An input that cannot be read becomes a `Source` with `error`; Ctrl-C keeps what was read."""
+    _reuse_freed_memory()
     tracker, recaller, sources = Tracker(), Recaller(), []
     interrupt = Interrupt()
     last: Source | None = None
@@ -151,6 +153,14 @@ def replay(paths: list[str], progress: Progress | None = None) -> Replay:
                 last = None
         ledger = close(tracker)
     return Replay(ledger, sources, recaller, interrupt.pressed)
+
+
+def _reuse_freed_memory() -> None:
+    """Let temporary arrays be made of memory that is still warm, instead of fresh pages from the kernel every time.
+
+    glibc hands large blocks straight back to the kernel, but what it takes for large follows what was freed before.
+    """
+    np.empty(_LARGEST_TEMPORARY, np.uint8)
 
 
 def in_series(paths: list[str], starts: dict[str, int]) -> list[str]:
