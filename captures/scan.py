@@ -1,8 +1,10 @@
 """The scan: a window of frames -> `PacketTable`, whole arrays at a time.
 
-Frames of the common shapes (Ethernet with VLAN tags, Linux cooked, raw, loopback; IPv4 with options, plain IPv6; TCP, and
-ICMP errors that quote TCP) are read as whole arrays. Everything else that may hold TCP, such as tunnels, MPLS, extension
-headers, first fragments or cut headers, goes through `captures.packet.decode`, frame by frame: same columns, more time.
+Plain TCP over Ethernet or Linux cooked, with one VLAN tag or none, is nearly all of most captures: its headers are fetched
+in one piece per frame. Frames of the other common shapes (several tags, raw, loopback; IPv4 with options; ICMP errors that
+quote TCP) are read as whole arrays too, header by header. Everything else that may hold TCP, such as tunnels, MPLS,
+extension headers, first fragments or cut headers, goes through `captures.packet.decode`, frame by frame: same columns, more
+time.
 """
 
 from collections import Counter
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from captures.formats.window import Ints, Window
+from captures.formats.window import Ints, Window, constant
 from captures.packet import decode
 from captures.table import FRAME_COLUMNS, TYPES, Array, PacketTable, row_of
 from captures.wire.link import ETHERTYPES
@@ -32,6 +34,8 @@ _QUOTED_TCP = np.dtype([("sport", ">u2"), ("dport", ">u2"), ("seq", ">u4")])
 _ICMP = np.dtype([("type", "u1"), ("code", "u1"), ("sum", ">u2"), ("rest", ">u4")])
 _WORD = np.dtype(">u2")
 
+Columns = dict[str, Any]  # columns by name, each an array or one number for all rows
+
 _IP_TYPES = [value for value, step in ETHERTYPES.items() if step == "ip"]
 _VLAN_TYPES = [value for value, step in ETHERTYPES.items() if step == "vlan"]
 _OTHER_TYPES = [value for value, step in ETHERTYPES.items() if step not in ("ip", "vlan")]
@@ -50,6 +54,27 @@ _TUNNEL_PORT = _lookup(list(UDP_TUNNELS), 1 << 16)
 _SLOW_PROTOCOL = _lookup([0, 4, 41, 43, 44, 47, 51, 60, 135, 139, 140, 253, 254], 256)
 _V4_ERROR = _lookup([3, 4, 5, 11, 12], 256)
 _V6_ERROR = _lookup([1, 2, 3, 4], 256)
+
+
+def _headers(l3: int) -> np.dtype[Any]:
+    """The start of a frame whose IP header stands at `l3`; `kind` is the EtherType and on, `what` has the protocol."""
+    fields: dict[str, tuple[Any, int]] = {
+        "type": (">u2", l3 - 2), "kind": ("<u4", l3 - 2), "what": ("<u4", l3 + 6),
+        "ipv4": (_IPV4, l3), "ipv6": ("V40", l3), "tcp": (_TCP, l3 + 20),
+    }  # fmt: skip
+    formats, offsets = zip(*fields.values(), strict=True)
+    return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": l3 + 40})
+
+
+def _word(text: str) -> int:
+    return int.from_bytes(bytes.fromhex(text), "little")
+
+
+_PLAIN = {1: _headers(14), 113: _headers(16)}
+# `kind` and `what` where TCP follows an unfragmented IP header without options: mask and value of each.
+_PLAIN_IPV4 = (_word("ffffff00"), _word("08004500"), _word("3fff00ff"), _word("00000006"))
+_PLAIN_IPV6 = (_word("fffff000"), _word("86dd6000"), _word("0000ff00"), _word("00000600"))
+
 
 _LINK_OFFSETS = {1: 12, 113: 14, 276: 0}  # where the EtherType stands
 _LINK_SIZES = {1: 14, 113: 16, 276: 20, 101: 0, 12: 0, 14: 0, 228: 0, 229: 0, 0: 4, 108: 4}
@@ -70,13 +95,58 @@ def scan(window: Window, counts: Counter[str]) -> PacketTable:
     return scan_.table()
 
 
+def _like(head: Array, plain: tuple[int, int, int, int]) -> Array:
+    kind_mask, kind, what_mask, what = plain
+    out: Array = (head["kind"] & kind_mask == kind) & (head["what"] & what_mask == what)
+    return out
+
+
+def _ip_columns(ip: Array) -> Columns:
+    if ip.dtype == _IPV6:
+        return _addresses(ip) | {"ttl": ip["ttl"], "tos": ip["first"] >> 20 & 0xFF}
+    return _addresses(ip) | {"ttl": ip["ttl"], "tos": ip["tos"], "ip_id": ip["id"]}
+
+
+def _addresses(ip: Array) -> Columns:
+    if ip.dtype == _IPV6:
+        return {"family": 6} | {name: ip[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")}
+    return {"family": 4, "src_lo": ip["src"], "dst_lo": ip["dst"]}
+
+
+def _tcp_columns(tcp: Array, payload: Ints, end: Ints, wire_end: Ints) -> Columns:
+    columns: Columns = {name: tcp[name] for name in ("sport", "dport", "seq", "ack", "flags", "window")}
+    columns["payload_start"] = np.minimum(payload, end)
+    columns["payload_caplen"] = end - columns["payload_start"]
+    columns["length"] = wire_end - payload
+    return columns
+
+
+def _column(value: Any, kind: Any, count: int) -> Array:
+    return np.ascontiguousarray(value, kind) if isinstance(value, np.ndarray) else constant(value, kind, count)
+
+
+def _laid_over(below: Columns, rows: Ints, above: Columns, count: int) -> Columns:
+    """Columns of which these rows are replaced; what either does not name is 0."""
+    out: Columns = {}
+    for name, kind in TYPES.items():
+        low, high = below.get(name, 0), above.get(name, 0)
+        if isinstance(low, np.ndarray) or isinstance(high, np.ndarray) or low != high:
+            if not (isinstance(low, np.ndarray) and low.dtype == kind):
+                low = np.full(count, low, kind)
+            low[rows] = high
+        out[name] = low
+    return out
+
+
 class _Scan:
     def __init__(self, window: Window, counts: Counter[str]) -> None:
         self.window = window
         self.counts = counts
         self.end = window.start + window.caplen
-        self.parts: list[tuple[Ints, dict[str, Array]]] = []
+        self.parts: list[tuple[Ints, Columns]] = []
         self.slow: list[Ints] = []
+        self.base: Columns = {}  # of all frames, right where `whole` says so; `parts` replace rows of it
+        self.whole = np.zeros(len(window), np.bool_)
 
     def read(self, at: Ints, header: np.dtype[Any]) -> Array:
         """One header per offset, gathered from the buffer."""
@@ -95,6 +165,10 @@ class _Scan:
             else:
                 self.counts["unreadable"] += len(frame)
             return
+        if link in _PLAIN and len(frame) == len(self.window):
+            frame = self._plain(link)
+            if not len(frame):
+                return
         l3 = self.window.start[frame] + size
         if link in _LINK_OFFSETS:
             kind = self.read(self.window.start[frame] + _LINK_OFFSETS[link], _WORD).astype(np.int64)
@@ -120,6 +194,32 @@ class _Scan:
                 walk(frame, l3)
             elif chosen.any():
                 walk(frame[chosen], l3[chosen])
+
+    def _plain(self, link: int) -> Ints:
+        """Columns for all frames of the window, right for those that hold plain TCP; returns the other frames."""
+        start = self.window.start
+        head = self.read(start, _PLAIN[link])
+        v4, v6 = _like(head, _PLAIN_IPV4), _like(head, _PLAIN_IPV6)
+        rest = np.flatnonzero(~(v4 | v6))
+        tagged = rest[_IS_VLAN[head["type"][rest]]]
+        if len(tagged):
+            start = start.copy()
+            start[tagged] += 4
+            head = self.read(start, _PLAIN[link])
+            v4, v6 = _like(head, _PLAIN_IPV4), _like(head, _PLAIN_IPV6)
+        l4 = start + (_LINK_SIZES[link] + 20)
+        ip, tcp = _ip_columns(head["ipv4"]), head["tcp"]
+        length = head["ipv4"]["length"].astype(np.int64) - 20
+        six = np.flatnonzero(v6)
+        if len(six):
+            inner = head["ipv6"][six].view(_IPV6)
+            l4[six] += 20
+            length[six] = inner["length"]
+            ip, tcp = _laid_over(ip, six, _ip_columns(inner), len(l4)), self.read(l4, _TCP)
+        size = (tcp["offset"] >> 2 & 60).astype(np.int64)
+        self.whole = (v4 | v6) & (l4 + 20 <= self.end) & (size >= 20) & (size <= length)
+        self.base = ip | _tcp_columns(tcp, l4 + size, np.minimum(self.end, l4 + length), l4 + length)
+        return np.flatnonzero(~self.whole)
 
     def _aside(self, frame: Ints, slow: Array, leaving: Array) -> None:
         """Of the frames that leave the fast path, those that `slow` marks are decoded, the rest counted as other."""
@@ -156,12 +256,12 @@ class _Scan:
         """Split by transport: whole TCP headers are nearly all of most captures, so the rest is sorted out apart."""
         tcp = (protocol == 6) & (l4 + 20 <= end) & ~(odd | later)
         if tcp.all():
-            self._tcp(frame, l4, end, wire_end, ip)
+            self._tcp(frame, l4, end, wire_end, ip, self.read(l4, _TCP))
             return
         rest = np.flatnonzero(~tcp)
         self._not_tcp(frame[rest], l4[rest], end[rest], protocol[rest], odd[rest], later[rest], ip[rest], icmp_number)
         if len(rest) < len(frame):
-            self._tcp(frame[tcp], l4[tcp], end[tcp], wire_end[tcp], ip[tcp])
+            self._tcp(frame[tcp], l4[tcp], end[tcp], wire_end[tcp], ip[tcp], self.read(l4[tcp], _TCP))
 
     def _not_tcp(
         self, frame: Ints, l4: Ints, end: Ints, protocol: Array, odd: Array, later: Array, ip: Array, icmp_number: int
@@ -182,20 +282,13 @@ class _Scan:
         if fast.any():
             self._icmp(frame[fast], l4[fast], end[fast], ip[fast])
 
-    def _tcp(self, frame: Ints, l4: Ints, end: Ints, wire_end: Ints, ip: Array) -> None:
-        tcp = self.read(l4, _TCP)
+    def _tcp(self, frame: Ints, l4: Ints, end: Ints, wire_end: Ints, ip: Array, tcp: Array) -> None:
         size = (tcp["offset"] >> 4).astype(np.int64) * 4
         good = (size >= 20) & (l4 + size <= wire_end)
         if not good.all():
             self.slow.append(frame[~good])
             frame, l4, end, wire_end, ip, tcp, size = (a[good] for a in (frame, l4, end, wire_end, ip, tcp, size))
-        payload = l4 + size
-        self._add(
-            frame, ip, ttl=ip["ttl"],
-            sport=tcp["sport"], dport=tcp["dport"], seq=tcp["seq"], ack=tcp["ack"], flags=tcp["flags"],
-            window=tcp["window"], length=wire_end - payload, payload_start=np.minimum(payload, end),
-            payload_caplen=np.maximum(end - payload, 0),
-        )  # fmt: skip
+        self.parts.append((frame, _ip_columns(ip) | _tcp_columns(tcp, l4 + size, end, wire_end)))
 
     def _icmp(self, frame: Ints, l4: Ints, end: Ints, ip: Array) -> None:
         head = self.read(l4, _ICMP)
@@ -216,26 +309,11 @@ class _Scan:
             return
         frame, head, quote, inner, size, ip = (a[fast] for a in (frame, head, quote, inner, size, ip))
         tcp = self.read(quote + size, _QUOTED_TCP)
-        self._add(
-            frame, inner, icmp=True, ttl=ip["ttl"], tos_of=ip, sport=tcp["sport"], dport=tcp["dport"], seq=tcp["seq"],
-            icmp_type=head["type"], icmp_code=head["code"], quoted_ttl=inner["ttl"],
-            sender_hi=ip["src_hi"] if v6 else 0, sender_lo=ip["src_lo"] if v6 else ip["src"],
-        )  # fmt: skip
-
-    def _add(self, frame: Ints, flow: Array, tos_of: Array | None = None, **columns: Any) -> None:
-        """Rows of one shape; `flow` holds the addresses, `tos_of` (else `flow`) the IP header of the frame itself."""
-        own = flow if tos_of is None else tos_of
-        if "src_hi" in (flow.dtype.names or ()):
-            columns |= {name: flow[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")}
-            columns |= {"family": 6, "tos": own["first"] >> 20 & 0xFF}
-        else:
-            columns |= {
-                "family": 4,
-                "src_lo": flow["src"],
-                "dst_lo": flow["dst"],
-                "tos": own["tos"],
-                "ip_id": own["id"],
-            }
+        columns = _ip_columns(ip) | _addresses(inner) | {
+            "icmp": True, "icmp_type": head["type"], "icmp_code": head["code"], "quoted_ttl": inner["ttl"],
+            "sport": tcp["sport"], "dport": tcp["dport"], "seq": tcp["seq"],
+            "sender_hi": ip["src_hi"] if v6 else 0, "sender_lo": ip["src_lo"] if v6 else ip["src"],
+        }  # fmt: skip
         self.parts.append((frame, columns))
 
     def _decoded(self) -> None:
@@ -263,25 +341,15 @@ class _Scan:
 
     def table(self) -> PacketTable:
         self._decoded()
-        there = np.zeros(len(self.window), np.bool_)
-        for frame, _ in self.parts:
-            there[frame] = True
-        rows = np.flatnonzero(there)
-        place = np.cumsum(there) - 1  # the row of every frame that has one
-        whole = len(rows) == len(there)
-        columns = {
-            name: getattr(self.window, name) if whole else getattr(self.window, name)[rows] for name in FRAME_COLUMNS
-        }
-        targets = [place[frame] for frame, _ in self.parts]
-        for name, kind in TYPES.items():
-            if len(self.parts) == 1 and isinstance(value := self.parts[0][1].get(name), np.ndarray):
-                columns[name] = value.astype(kind, copy=False)
-                continue
-            columns[name] = column = np.zeros(len(rows), kind)
-            for target, (_, part) in zip(targets, self.parts, strict=True):
-                if name in part:
-                    column[target] = part[name]
-        table = PacketTable(**columns)
+        columns, whole, count = self.base, self.whole, len(self.window)
+        for frame, part in self.parts:
+            whole[frame] = True
+            columns = _laid_over(columns, frame, part, count) if len(frame) < count else part
+        rows = slice(None) if whole.all() else np.flatnonzero(whole)
+        table = PacketTable(
+            **{name: getattr(self.window, name)[rows] for name in FRAME_COLUMNS},
+            **{name: _column(columns.get(name, 0), kind, count)[rows] for name, kind in TYPES.items()},
+        )
         errors = int(table.icmp.sum())
         self.counts["icmp-error"] += errors
         self.counts["tcp"] += len(table) - errors

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from captures.formats.stream import ByteStream
-from captures.formats.window import MAX_FRAME, Interface, Reader, Window
+from captures.formats.window import MAX_FRAME, Interface, Reader, Window, constant
 
 # magic as a number -> (units per second, record header size)
 _MAGIC = {0xA1B2C3D4: (1_000_000, 16), 0xA1B23C4D: (1_000_000_000, 16), 0xA1B2CD34: (1_000_000, 24)}
@@ -43,23 +43,22 @@ def _windows(out: Reader, stream: ByteStream, endian: str, header_size: int) -> 
     per_unit = 1_000_000_000 // interface.units_per_second
     damaged = False
     while not damaged and (stream.need(header_size) or stream.hi > stream.lo):
-        starts: list[int] = []
-        add = starts.append
-        view, at, end = stream.view, stream.lo, stream.hi
-        last = end - header_size
-        while at <= last:
-            (length,) = length_at(view, at + 8)
-            after = at + header_size + length
-            if after > end or length > MAX_FRAME:
-                damaged = length > MAX_FRAME
-                break
+        lengths_at: list[int] = []
+        add = lengths_at.append
+        view, at = stream.view, stream.lo + 8
+        last = stream.hi - header_size + 8
+        while at <= last:  # the only loop over every record: what else there is to check is checked below
             add(at)
-            at = after
-        stream.lo = at
-        if starts:
-            record = np.array(starts, np.int64)
-            head = np.ndarray((len(stream.buffer) - 16,), "V16", stream.view, strides=(1,))[record].view(header)
-            count = len(record)
+            (length,) = length_at(view, at)
+            at += length + header_size
+        record = np.array(lengths_at, np.int64) - 8
+        head = np.ndarray((len(stream.buffer) - 16,), "V16", stream.view, strides=(1,))[record].view(header)
+        long = np.flatnonzero(head["cap"] > MAX_FRAME)
+        damaged = len(long) > 0
+        count = int(long[0]) if damaged else len(record) - (at - 8 > stream.hi)  # the last may not be there whole
+        stream.lo = int(record[count]) if count < len(record) else at - 8
+        if count:
+            record, head = record[:count], head[:count]
             yield Window(
                 buffer=stream.buffer,
                 number=np.arange(out.frames + 1, out.frames + count + 1),
@@ -68,12 +67,13 @@ def _windows(out: Reader, stream: ByteStream, endian: str, header_size: int) -> 
                 at=record + (header_size + stream.base),
                 caplen=head["cap"].astype(np.int64),
                 origlen=head["orig"].astype(np.int64),
-                interface=np.zeros(count, np.int64),
-                link=np.full(count, interface.link, np.int64),
+                interface=constant(0, np.int64, count),
+                link=constant(interface.link, np.int64, count),
             )
             out.frames += count
         if damaged:
-            out.notes.append(f"damaged after frame {out.frames}: the next record claims {length} bytes")
+            (claim,) = length_at(view, stream.lo + 8)
+            out.notes.append(f"damaged after frame {out.frames}: the next record claims {claim} bytes")
         elif not stream.fill():
             break
     if not damaged and stream.hi > stream.lo:

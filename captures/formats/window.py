@@ -12,6 +12,11 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 MAX_FRAME = 262_144  # Wireshark's limit; a record that claims more is damage, not data
 
 
+def constant(value: int, kind: Any, count: int) -> Any:
+    """A column that says the same of every row, in the memory of one."""
+    return np.ndarray(count, kind, np.array(value, kind).tobytes(), strides=(0,))
+
+
 @dataclass(slots=True)
 class Interface:
     """One capture interface: its link type (LINKTYPE_ number), clock resolution and what the capturer said of it."""
