@@ -56,8 +56,8 @@ class PacketTable:
     def __len__(self) -> int:
         return len(self.number)
 
-    def take(self, rows: Array) -> "PacketTable":
-        """The chosen rows (indices or mask)."""
+    def take(self, rows: Array | slice) -> "PacketTable":
+        """The chosen rows (indices, mask or slice)."""
         return PacketTable(*(getattr(self, name)[rows] for name in COLUMNS))
 
 

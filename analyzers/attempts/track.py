@@ -19,7 +19,7 @@ from captures.table import PacketTable, joined
 
 _FARTHEST = (1 << 31) - 1  # kept positions that lie farther are kept as this
 _FAR = 1 << 42
-_BATCH = 16_384  # rows worked on at once: large enough for numpy, small enough for the cache
+_BATCH = 16384  # rows worked on at once: large enough for numpy, small enough for the cache
 _MOST = 60_000  # and never more than 16 bits can count
 
 Shelf = Callable[[Array, Array, Array], Array]
@@ -70,7 +70,7 @@ class Tracker:
             return
         if len(table) > _MOST:
             for start in range(0, len(table), _MOST):
-                self.add(table.take(np.arange(start, min(len(table), start + _MOST))), buffer)
+                self.add(table.take(slice(start, start + _MOST)), buffer)
             return
         if sum(map(len, self._waiting)) + len(table) > _MOST:
             self.flush()
@@ -93,9 +93,9 @@ class Tracker:
         attempt, side = self._flows.attempts(table)
         rows = count_settled(self.state, table, attempt, side)
         if rows is None:
-            self._follow(table, attempt, side, marks, buffer)
+            self._follow(table, self._grouped(attempt), attempt, side, marks, buffer)
         elif len(rows):
-            self._follow(table.take(rows), attempt[rows], side[rows], marks[rows], buffer)
+            self._follow(table, rows[self._grouped(attempt[rows])], attempt, side, marks, buffer)
 
     def _grouped(self, attempt: Array) -> Array:
         """Row indices sorted by attempt, in capture order within each: a radix sort of 16-bit local numbers."""
@@ -109,9 +109,11 @@ class Tracker:
         out: Array = np.argsort(local.astype(np.uint16), kind="stable")
         return out
 
-    def _follow(self, table: PacketTable, attempt: Array, side: Array, marks: Array, buffer: Array | None) -> None:
+    def _follow(
+        self, table: PacketTable, order: Array, attempt: Array, side: Array, marks: Array, buffer: Array | None
+    ) -> None:
+        """Follow the rows that `order` names, which lie together by attempt."""
         state = self.state
-        order = self._grouped(attempt)
         attempt, side = attempt[order], side[order]
         flags, icmp, length = table.flags[order], table.icmp[order], table.length[order]
         seq, ack = table.seq[order], table.ack[order]

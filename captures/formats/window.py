@@ -1,7 +1,7 @@
 """What every container yields: windows of frames as columns, and the reader's account of the file."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from captures.formats.stream import ByteStream
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+_MANY_FRAMES = 16_384
 MAX_FRAME = 262_144  # Wireshark's limit; a record that claims more is damage, not data
 
 
@@ -50,6 +51,15 @@ class Window:
     def __len__(self) -> int:
         return len(self.start)
 
+    def pieces(self) -> Iterator["Window"]:
+        """The same frames in windows of few enough for their columns to stay in the processor's cache."""
+        if len(self) <= _MANY_FRAMES:
+            yield self
+            return
+        columns = [getattr(self, field.name) for field in fields(self)[1:]]
+        for first in range(0, len(self), _MANY_FRAMES):
+            yield Window(self.buffer, *(column[first : first + _MANY_FRAMES] for column in columns))
+
 
 @dataclass(slots=True)
 class Reader:
@@ -67,4 +77,5 @@ class Reader:
     cut: bool = False
 
     def __iter__(self) -> Iterator[Window]:
-        return self.windows
+        for window in self.windows:
+            yield from window.pieces()

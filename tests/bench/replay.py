@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once, not at every start
     print(f"{'capture':9}{'netprobe CPU s':>16}{'peak MiB':>10}   CPU of peer / CPU of netprobe, median of pairs")
     right = True
     for name, (profile, scale) in PROFILES.items():
