@@ -17,11 +17,11 @@ class Growing:
         self.size = 0
         self._specs = columns
         self._data: dict[str, Array] = {
-            name: np.full((1024, *shape), fill, kind) for name, (kind, shape, fill) in columns.items()
+            name: np.zeros((1024, *shape), kind) for name, (kind, shape, _) in columns.items()
         }
 
     def __getitem__(self, name: str) -> Array:
-        """The whole allocated column; rows past `size` hold the fill value."""
+        """The whole allocated column; rows past `size` mean nothing."""
         return self._data[name]
 
     def grow(self, count: int) -> int:
@@ -31,11 +31,11 @@ class Growing:
         for name, (kind, shape, fill) in self._specs.items():
             old = self._data[name]
             if self.size > len(old):
-                new = np.zeros((max(self.size, 2 * len(old)), *shape), kind)  # what is not used costs no memory
-                new[: len(old)] = old
-                if fill:
-                    new[len(old) :] = fill
+                new = np.zeros((max(self.size, 2 * len(old)), *shape), kind)  # what is not used yet costs no memory
+                new[:first] = old[:first]
                 self._data[name] = new
+            if fill:
+                self._data[name][first : self.size] = fill
         return first
 
     def trimmed(self, name: str) -> Array:

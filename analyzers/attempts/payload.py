@@ -47,10 +47,9 @@ def payload_marks(table: PacketTable, buffer: Array) -> Array:
     text = _PRINTABLE[byte[:, 0]] & _PRINTABLE[byte[:, 1]] & _PRINTABLE[byte[:, 2]] & _PRINTABLE[byte[:, 3]]
     texts = np.flatnonzero(text)
     if len(texts):
-        kind[texts] = _digest(buffer, start[texts], caplen[texts], _LINE_BYTES, until_newline=True) + np.uint64(TEXT)
-        banners = texts[head[texts] & np.uint64(0xFFFFFFFF) == _SSH]
-        if len(banners):
-            kind[banners] = _digest(buffer, start[banners], caplen[banners], _LINE_BYTES, until_newline=True)
+        plain = head[texts] & np.uint64(0xFFFFFFFF) != _SSH
+        kind[texts] = _digest(buffer, start[texts], caplen[texts], _LINE_BYTES, until_newline=True)
+        kind[texts[plain]] += np.uint64(TEXT)
     marks[rows] = kind
     return marks
 
@@ -58,7 +57,7 @@ def payload_marks(table: PacketTable, buffer: Array) -> Array:
 def _words(buffer: Array, start: Array) -> Array:
     """The eight bytes at each offset, as little-endian numbers."""
     words = np.ndarray((len(buffer) - 8,), "<u8", buffer.data, strides=(1,))
-    out: Array = words[np.minimum(start, len(buffer) - 9)].astype(np.uint64)
+    out: Array = words[np.minimum(start, len(buffer) - 9)].astype(np.uint64, copy=False)
     return out
 
 
@@ -66,10 +65,11 @@ def _digest(buffer: Array, start: Array, caplen: Array, width: int, until_newlin
     """One 64-bit number for the first `width` bytes at each offset; what lies behind `caplen` counts as zero."""
     raw = np.ndarray((len(buffer) - width,), f"V{width}", buffer.data, strides=(1,))
     head = raw[np.minimum(start, len(buffer) - width - 1)].view(np.uint8).reshape(-1, width)
-    head[np.arange(width) >= caplen[:, None]] = 0
     if until_newline:
-        head[np.cumsum(head == 10, axis=1) > 0] = 0
-    words = np.ascontiguousarray(head).view("<u8").astype(np.uint64)
+        newline = head == 10
+        caplen = np.where(newline.any(axis=1), np.minimum(caplen, newline.argmax(axis=1)), caplen)
+    head *= np.arange(width) < caplen[:, None]
+    words = head.view("<u8").astype(np.uint64, copy=False)
     odd = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     out: Array = mix(words * odd + odd).sum(axis=1, dtype=np.uint64)
     return out

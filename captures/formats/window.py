@@ -77,5 +77,4 @@ class Reader:
     cut: bool = False
 
     def __iter__(self) -> Iterator[Window]:
-        for window in self.windows:
-            yield from window.pieces()
+        return self.windows

@@ -198,9 +198,10 @@ def _read(opened: Input, file: int, source: Source, tracker: Tracker, progress: 
 
 
 def _windows(opened: Input, source: Source) -> Iterator[Window]:
-    """The input's windows; a read error ends it like a cut."""
+    """The input's windows, none with very many frames; a read error ends it like a cut."""
     try:
-        yield from opened.reader
+        for window in opened.reader:
+            yield from window.pieces()
     except OSError as error:
         source.notes.append(f"reading failed after frame {opened.reader.frames}: {error.strerror or error}")
 
