@@ -12,6 +12,9 @@ START_BYTES = 8192
 KEEP_REPEATS = 8  # retransmitted payload
 KEEP_AFTER_SPECIAL = 2  # any row behind a SYN, FIN, RST or ICMP error: did this side go on?
 
+_LANE = np.arange(0, 64, 16)
+_ONE = 1 << _LANE
+
 
 def chosen_rows(
     state: Growing, flat: Array, side: Array, heads: Array, segment: Array, special: Array, payload: Array, end: Array, delta: Array,
@@ -20,43 +23,34 @@ def chosen_rows(
 
     Plain rows (all but SYN, FIN, RST and ICMP errors) are numbered per attempt and side, their payloads apart.
     """
-    first = side == 0
-    plain = ~special
-    plains = [np.cumsum(plain & mine, dtype=np.int32) for mine in (first, ~first)]
-    talking = [np.cumsum(plain & payload & mine, dtype=np.int32) for mine in (first, ~first)]
-    bounds = np.append(heads, len(flat))
-    before = np.stack([_ahead_of(total, heads) for total in plains], axis=1)
-    before_talk = np.stack([_ahead_of(total, heads) for total in talking], axis=1)
-    cell = segment * 2 + side
-    own = np.where(first, plains[0], plains[1])
-    seen, spoken = (
-        own - before.reshape(-1)[cell],
-        np.where(first, talking[0], talking[1]) - before_talk.reshape(-1)[cell],
-    )
-    rank = np.where(payload, spoken, seen - spoken) - 1 + state["counted"].reshape(-1)[flat * 2 + payload]
+    # Four counters in one number: plain rows so far in the batch, by side and by whether they carry payload.
+    kind = side * 2 + payload
+    total = np.cumsum(np.where(special, 0, _ONE[kind]))
+    before = np.where(heads > 0, total[heads - 1], 0)
+    ahead = before[segment]
+    rank = (total - ahead >> _LANE[kind] & 0xFFFF) - 1 + state["counted"].reshape(-1)[flat * 2 + payload]
     keep = special | (rank < KEEP_ACKS) | (payload & (rank < KEEP_PAYLOADS))
     keep |= payload & (rank < KEEP_PAYLOADS_AT_START) & (end <= START_BYTES)
 
     # And whatever a side says first behind a special row, in this batch or before: did it go on?
-    since = state["since"].reshape(-1)
-    marks = np.where(special, np.arange(len(flat)), -1)
-    last = np.maximum.accumulate(marks)
+    last = np.maximum.accumulate(np.where(special, np.arange(len(flat)), -1))
     inside = last >= heads[segment]
-    at_special = np.where(first, plains[0][last], plains[1][last])
-    keep |= np.where(inside, own - at_special, seen + since[flat]) <= KEEP_AFTER_SPECIAL
+    since = state["since"].reshape(-1)
+    quiet = _of_side(total - np.where(inside, total[last], ahead), side) + np.where(inside, 0, since[flat])
+    keep |= quiet <= KEEP_AFTER_SPECIAL
 
     repeats = np.flatnonzero(payload & (delta < 0) & (delta != UNKNOWN))
     again = state["repeats"].reshape(-1)
     for row in repeats.tolist():
         keep[row] |= bool(again[flat[row]] < KEEP_REPEATS)
         again[flat[row]] += 1
-    who, tails = flat[heads] >> 1, bounds[1:] - 1
-    last, inside = last[tails], inside[tails]
+    who, tails = flat[heads] >> 1, np.append(heads[1:], len(flat)) - 1
+    counts = total[tails] - before
+    behind = np.where(inside[tails], total[tails] - total[last[tails]], counts)
     for s in (0, 1):
-        total, talk = plains[s][tails] - before[:, s], talking[s][tails] - before_talk[:, s]
-        state["counted"][who, 2 * s] += total - talk
-        state["counted"][who, 2 * s + 1] += talk
-        quiet = np.where(inside, plains[s][tails] - plains[s][last], total + state["since"][who, s])
+        for talks in (0, 1):
+            state["counted"][who, 2 * s + talks] += (counts >> _LANE[2 * s + talks] & 0xFFFF).astype(np.int32)
+        quiet = _of_side(behind, s) + np.where(inside[tails], 0, state["since"][who, s])
         state["since"][who, s] = np.minimum(quiet, 1 << 30)
     _fill_quota(state, who)
     return np.flatnonzero(keep)
@@ -72,7 +66,8 @@ def _fill_quota(state: Growing, who: Array) -> None:
         state["full"][who, 2 * s + 1] = quiet & (beyond | (payloads >= KEEP_PAYLOADS_AT_START))
 
 
-def _ahead_of(total: Array, heads: Array) -> Array:
-    """A running total just before each of these rows."""
-    out: Array = np.where(heads > 0, total[heads - 1], 0)
+def _of_side(counts: Array, side: Array | int) -> Array:
+    """The plain rows of one side, with and without payload, in numbers that hold four counters."""
+    mine = counts >> side * 32
+    out: Array = (mine & 0xFFFF) + (mine >> 16 & 0xFFFF)
     return out

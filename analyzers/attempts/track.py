@@ -133,9 +133,10 @@ class Tracker:
         isn = state["isn"].reshape(-1)[flat]
         counts = (occupied > 0) & ~(reset | icmp | (syn & (isn >= 0) & (isn != seq)))
         ends = np.where(counts, position + occupied, -_FAR)
+        own_ends = [np.where(side == s, ends, -_FAR) for s in (0, 1)]
         segment = np.cumsum(opens) - 1
         lift = segment * (4 * _FAR)
-        tops = [_running_top(np.where(side == s, ends, -_FAR), top[attempt * 2 + s], opens, lift) for s in (0, 1)]
+        tops = [_running_top(own_ends[s], state["top"][attempt[heads], s], heads, lift) for s in (0, 1)]
         own_top = np.where(side == 0, tops[0], tops[1])
         other_top = np.where(side == 0, tops[1], tops[0])
         other = flat ^ 1
@@ -150,11 +151,12 @@ class Tracker:
         self._count_bytes(flat, payload, position + syn, length, own_top, delta)
         special = icmp | ((flags & (SYN | FIN | RST)) > 0)
         kept = chosen_rows(state, flat, side, heads, segment, special, payload, position + length, delta)
-        self._remember(table, order, attempt, side, heads, icmp, ends)
+        self._remember(table, order, flat, heads, segment, icmp, tops, own_ends)
         acked = state["acked"]
+        heard = np.where(has_ack & (ack_delta <= 0), ack_position, 0)
         for s in (0, 1):
-            heard = np.where((side != s) & has_ack & (ack_delta <= 0), ack_position, 0)
-            acked[attempt[heads], s] = np.maximum(acked[attempt[heads], s], np.maximum.reduceat(heard, heads))
+            most = np.maximum.reduceat(np.where(side != s, heard, 0), heads)
+            acked[attempt[heads], s] = np.maximum(acked[attempt[heads], s], most)
         chosen = order[kept]
         of = attempt[kept]
         ordinal = self._ordinals(of)
@@ -202,18 +204,18 @@ class Tracker:
         rooted[flat[rows]] = True
 
     def _remember(
-        self, table: PacketTable, order: Array, attempt: Array, side: Array, heads: Array, icmp: Array, ends: Array
-    ) -> None:
+        self, table: PacketTable, order: Array, flat: Array, heads: Array, segment: Array, icmp: Array,
+        tops: list[Array], own_ends: list[Array],
+    ) -> None:  # fmt: skip
         """Carry tops and counters over to the next batch; `heads` is where each attempt's rows begin."""
         state = self.state
-        who = attempt[heads]
+        who, tails = flat[heads] >> 1, np.append(heads[1:], len(flat)) - 1
+        packets = np.bincount((segment * 2 + (flat & 1))[~icmp], minlength=2 * len(heads)).reshape(-1, 2)
+        state["packets"][who] += packets
         for s in (0, 1):
-            mine = side == s
-            old = state["top"][who, s]
-            new = np.maximum(old, np.maximum.reduceat(np.where(mine, ends, -_FAR), heads))
+            old, new = state["top"][who, s], np.maximum(tops[s][tails], own_ends[s][tails])
             state["top"][who, s] = new
             state["top_seq"][who, s] += (new - old).astype(np.uint64).astype(np.uint32)
-            state["packets"][who, s] += np.add.reduceat(mine & ~icmp, heads, dtype=np.int64)
         ts_ns = table.ts_ns[order]
         state["last_ts"][who] = np.maximum(state["last_ts"][who], np.maximum.reduceat(ts_ns, heads))
         state["first_ts"][who] = np.minimum(state["first_ts"][who], np.minimum.reduceat(ts_ns, heads))
@@ -247,11 +249,14 @@ def _near(value: Array) -> Array:
     return out
 
 
-def _running_top(ends: Array, carried: Array, opens: Array, lift: Array) -> Array:
-    """Per row, the highest end that a side had reached before it: a running maximum within each attempt."""
+def _running_top(ends: Array, carried: Array, heads: Array, lift: Array) -> Array:
+    """Per row, the highest end that a side had reached before it: a running maximum within each attempt.
+
+    `carried` is what each attempt brings along to its first row, `lift` what sets one attempt above the one before.
+    """
     shifted = np.empty_like(ends)
     shifted[1:] = ends[:-1]
-    np.copyto(shifted, carried, where=opens)
+    shifted[heads] = carried
     shifted += lift
     np.maximum.accumulate(shifted, out=shifted)
     shifted -= lift

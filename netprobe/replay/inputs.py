@@ -5,7 +5,6 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -77,6 +76,8 @@ def expand(paths: list[str]) -> list[str]:
             continue
         if not os.access(path, os.R_OK | os.X_OK):
             raise UnreadableInput(f"{path}: permission denied")
+        from pathlib import Path  # and with it urllib, fnmatch, ...: only where a directory is read
+
         found = sorted(str(p) for p in Path(path).rglob("*") if p.is_file() and not p.name.startswith("."))
         if not found:
             raise UnreadableInput(f"{path}: no files in this directory")
