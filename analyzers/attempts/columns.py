@@ -1,5 +1,7 @@
 """Growing numpy columns: the state that the tracker keeps per attempt, and the rows that it keeps of each attempt."""
 
+import math
+import mmap
 from typing import Any
 
 import numpy as np
@@ -10,56 +12,82 @@ UNKNOWN = -(1 << 31)
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+class _Column:
+    """An array that grows along its first axis without being copied: its memory moves as a whole, untouched until used.
+
+    Memory used for the first time is what large captures pay most for; arrays grown by copying use twice as much of it.
+    """
+
+    def __init__(self, kind: Any, shape: tuple[int, ...] = ()) -> None:
+        self._kind, self._shape = kind, shape
+        self._map = _memory(1024 * math.prod(shape, start=np.dtype(kind).itemsize))
+        self.data = self._view()
+
+    def _view(self) -> Array:
+        return np.frombuffer(self._map, self._kind).reshape(-1, *self._shape)
+
+    def reserve(self, count: int) -> None:
+        """Make room for so many rows; new ones are zero."""
+        if count <= len(self.data):
+            return
+        size = len(self._map) // len(self.data) * max(count, 2 * len(self.data))
+        del self.data  # memory that somebody looks at cannot move
+        try:
+            self._map.resize(size)
+        except (BufferError, SystemError):  # somebody does, or this system cannot
+            old, self._map = self._map, _memory(size)
+            self._map[: len(old)] = old[:]
+        self.data = self._view()
+
+
+def _memory(size: int) -> mmap.mmap:
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
 class Growing:
-    """Named columns that grow together by doubling; `shape` per column beyond the first axis, `fill` for new rows."""
+    """Named columns that grow together; `shape` per column beyond the first axis, `fill` for new rows."""
 
     def __init__(self, **columns: tuple[Any, tuple[int, ...], Any]) -> None:
         self.size = 0
-        self._specs = columns
-        self._data: dict[str, Array] = {
-            name: np.zeros((1024, *shape), kind) for name, (kind, shape, _) in columns.items()
-        }
+        self._fill = {name: fill for name, (_, _, fill) in columns.items() if fill}
+        self._columns = {name: _Column(kind, shape) for name, (kind, shape, _) in columns.items()}
 
     def __getitem__(self, name: str) -> Array:
-        """The whole allocated column; rows past `size` mean nothing."""
-        return self._data[name]
+        """The whole allocated column, until `grow` is called; rows past `size` mean nothing."""
+        return self._columns[name].data
 
     def grow(self, count: int) -> int:
         """Make room for `count` more rows and return the index of the first of them."""
         first = self.size
         self.size += count
-        for name, (kind, shape, fill) in self._specs.items():
-            old = self._data[name]
-            if self.size > len(old):
-                new = np.zeros((max(self.size, 2 * len(old)), *shape), kind)  # what is not used yet costs no memory
-                new[:first] = old[:first]
-                self._data[name] = new
-            if fill:
-                self._data[name][first : self.size] = fill
+        for column in self._columns.values():
+            column.reserve(self.size)
+        for name, fill in self._fill.items():
+            self[name][first : self.size] = fill
         return first
 
     def trimmed(self, name: str) -> Array:
         """The used part of a column."""
-        return self._data[name][: self.size]
+        return self[name][: self.size]
 
 
 class Pieces:
-    """Columns collected piece by piece and joined once, freeing the pieces column by column to bound memory."""
+    """Named columns that rows are added to, piece by piece."""
 
     def __init__(self, **kinds: Any) -> None:
         self.kinds = kinds
-        self._pieces: dict[str, list[Array]] = {name: [] for name in kinds}
+        self._columns = {name: _Column(kind) for name, kind in kinds.items()}
         self.size = 0
 
     def add(self, **columns: Array) -> None:
-        for name, kind in self.kinds.items():
-            self._pieces[name].append(columns[name].astype(kind, copy=False))
+        first = self.size
         self.size += len(columns[next(iter(self.kinds))])
+        for name, column in self._columns.items():
+            column.reserve(self.size)
+            column.data[first : self.size] = columns[name]
 
-    def join(self, name: str) -> Array:
-        """One column as a single array; its pieces are released."""
-        pieces = self._pieces.pop(name)
-        return np.concatenate(pieces) if pieces else np.zeros(0, self.kinds[name])
+    def __getitem__(self, name: str) -> Array:
+        return self._columns[name].data[: self.size]
 
 
 def mix(value: Array) -> Array:

@@ -65,11 +65,11 @@ def close(tracker: Tracker) -> Ledger:
     """The ledger of everything that the tracker was fed."""
     tracker.flush()
     state, pieces = tracker.state, tracker.rows
-    attempt = pieces.join("attempt")
+    attempt = pieces["attempt"]
     order = _grouped(attempt)
     first_row = np.zeros(state.size + 1, np.int64)
     np.cumsum(np.bincount(attempt, minlength=state.size), out=first_row[1:])
-    rows = {name: pieces.join(name) for name in pieces.kinds if name != "attempt"}
+    rows = {name: pieces[name] for name in pieces.kinds if name != "attempt"}
     columns = {name: state.trimmed(name) for name in _ATTEMPT_COLUMNS}
     story, kind = _alike(rows, attempt, columns["family"], state.size)
     waiting = (columns["top"] > columns["acked"]) & (columns["bytes"] > 0)  # data that nobody acknowledged
@@ -125,15 +125,20 @@ _READ = (
 
 def _near(value: Array) -> Array:
     """What a story asks of a relative position: unknown, behind, in order, a little or far ahead."""
-    out = np.where(
-        value > 0, np.where(value > _MAX_AHEAD, 4, 3), np.where(value == 0, 2, np.where(value == UNKNOWN, 0, 1))
-    )
-    return out.astype(np.uint64)
+    return _count((value != UNKNOWN, value >= 0, value > 0, value > _MAX_AHEAD))
 
 
 def _small(value: Array) -> Array:
-    """What a handshake asks of a position: unknown, before the SYN, the SYN, the first byte, later."""
-    return np.where(value == UNKNOWN, 4, np.clip(value, -1, 2) + 1).astype(np.uint64)
+    """What a handshake asks of a position: before the SYN, the SYN, the first byte, later, unknown."""
+    return np.where(value == UNKNOWN, np.uint64(4), _count((value >= 0, value >= 1, value >= 2)))
+
+
+def _count(conditions: tuple[Array, ...]) -> Array:
+    """How many of these hold, per row."""
+    out = np.zeros(len(conditions[0]), np.uint8)
+    for condition in conditions:
+        out += condition
+    return out.astype(np.uint64)
 
 
 def _ending(ledger: Ledger, attempt: int) -> Ending:
