@@ -90,8 +90,8 @@ def scan(window: Window, counts: Counter[str]) -> PacketTable:
     if (window.link == first).all():
         scan_.frames(np.arange(len(window)), first)
     else:
-        for link in np.unique(window.link):
-            scan_.frames(np.flatnonzero(window.link == link), int(link))
+        for link in sorted(set(window.link.tolist())):
+            scan_.frames(np.flatnonzero(window.link == link), link)
     return scan_.table()
 
 
