@@ -119,7 +119,7 @@ class Flows:
             attempt[missing], first = self._slots.claim(key[missing], self.state.size)
             row = missing[first]
             self._open(table, row, side[row].astype(np.int64), low[row], high[row])
-        self._resolve_collisions(table, source, destination, side, attempt)
+        self._resolve_collisions(table, low, high, side, attempt)
         side = side.astype(np.int64)
         self._split_epochs(table, side, attempt, key)
         return attempt, side
@@ -145,15 +145,12 @@ class Flows:
         state["last_ts"][new] = table.ts_ns[row]
         return start
 
-    def _resolve_collisions(
-        self, table: PacketTable, source: Array, destination: Array, side: Array, attempt: Array
-    ) -> None:
+    def _resolve_collisions(self, table: PacketTable, lows: Array, highs: Array, side: Array, attempt: Array) -> None:
         """Two flows with one key: told apart by their ends, one row at a time (it hardly ever happens)."""
         ends = self.state["ends"]
-        mine = side.view(np.uint8)
-        wrong = (ends[attempt, mine] != source) | (ends[attempt, 1 - mine] != destination)
+        wrong = (ends[:, 0][attempt] != lows) | (ends[:, 1][attempt] != highs)
         for row in np.flatnonzero(wrong):
-            low, high = sorted((int(source[row]), int(destination[row])))
+            low, high = int(lows[row]), int(highs[row])
             if (low, high) not in self._collided:
                 at = np.array([row])
                 self._collided[low, high] = self._open(
