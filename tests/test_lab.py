@@ -15,6 +15,10 @@ from tests.test_samples import verdict_of
 TOOLS = ("ip", "nft", "tcpdump", "sshd", "ssh")
 
 
+# Where FIN or RST depends on whether the client's first line had come (knowledge base 1.7).
+RACES = {"max-startups": ("reset-by-server", "closed-normally")}
+
+
 def missing() -> list[str]:
     tools = [tool for tool in TOOLS if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None]
     return [*tools, *(["root"] if os.geteuid() else [])]
@@ -48,4 +52,4 @@ def test_a_failure_made_just_now_is_judged_soundly(name: str, tmp_path: Path) ->
     truth = tomllib.loads((ROOT / "captures" / "samples" / "samples.toml").read_text())[name]["truth"]
     verdict = verdict_of(tmp_path / f"{name}.pcap", truth)
     assert f"{truth['cause']}.".startswith(f"{verdict.cause}."), verdict
-    assert verdict.outcome == truth["outcome"]
+    assert verdict.outcome in RACES.get(name, (truth["outcome"],))
