@@ -236,19 +236,23 @@ SAMPLES = (
     ),
     Sample(
         name="traceroute-to-refused-port",
-        title="A TCP traceroute said that the server itself refused, at hop 3.",
-        story="The user sent SYNs to port 22 with TTL 1 to 5, from rising source ports. A rule in the FORWARD chain of "
-        "the second router rejected that port with a TCP reset in the server's name. The routers answered TTL 1 and 2 "
-        "with time-exceeded; from TTL 3 on the second router's reset came back. The server ran sshd on that port.",
+        title="ssh said 'Connection refused', and a TCP traceroute that the server itself refused, at hop 3.",
+        story="A rule in the FORWARD chain of the second router rejected port 22 with a TCP reset in the server's name; the "
+        "server ran sshd on that port. After ssh the user sent SYNs with TTL 1 to 5, from rising source ports. The "
+        "routers answered TTL 1 and 2 with time-exceeded; from TTL 3 on the second router's reset came back, which is "
+        "where the server's own would begin.",
         truth=Truth("refused-rst", "reset.network.firewall", "firewall", 2),
         prepare=filtered("r2", "forward", "reject with tcp reset"),
-        steps=(run("sweep", SERVER, "22", "5"),),
+        steps=(
+            Try(REFUSED),
+            run("sweep", SERVER, "22", "5"),
+        ),
         shows={
-            SYN_22: 5,
+            SYN_22: 6,
             **{f"{SYN_22} && ip.ttl == {ttl}": 1 for ttl in range(1, 6)},
             icmp_error(11, 0, ROUTER1, ttl=64, quoted_ttl=1): 1,
             icmp_error(11, 0, ROUTER2, ttl=63, quoted_ttl=1): 1,
-            f"{RESET_TO_SYN.format(22)} && ip.ttl == 63 && ip.dsfield == 0": 3,
+            f"{RESET_TO_SYN.format(22)} && ip.ttl == 63 && ip.dsfield == 0": 4,
         },
     ),
 )
