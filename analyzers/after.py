@@ -22,9 +22,16 @@ class ProxiedHandshake(Fact):
     from the server's side behind it was a RST, at once."""
 
     refused: bool
+    ttl: int
+    later_ttl: int  # of what came behind it, 0 when nothing did
 
     def text(self) -> str:
-        return "the SYN-ACK offers a window of 0: a SYN proxy answered it, not the server"
+        moved = (
+            f" (its TTL is {self.ttl}, that of what came later {self.later_ttl})"
+            if self.later_ttl not in (0, self.ttl)
+            else ""
+        )
+        return f"the SYN-ACK offers a window of 0: a SYN proxy answered it, not the server{moved}"
 
 
 @fact
@@ -125,6 +132,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 frames=subject.frames(group, attempt.ending.synack_rows[0]),
                 count=len(group),
                 refused=_only_reset(attempt),
+                ttl=attempt.segments[attempt.ending.synack_rows[0]].ttl,
+                later_ttl=_later_ttl(attempt),
             )
     worked: dict[tuple[str, str, bool], list[Worked]] = {}
     for attempt, group in subject.working:
@@ -159,6 +168,12 @@ def _worked(subject: Subject, attempt: Attempt, group: Group) -> Worked:
     return Worked(
         frames=subject.frames(group, *rows, most=2), count=len(group), how=how, said=said, encrypted=encrypted
     )
+
+
+def _later_ttl(attempt: Attempt) -> int:
+    """The TTL of the last packet in the server's name, 0 when there was but one."""
+    theirs = [s for s in attempt.segments if not s.client and not s.icmp]
+    return theirs[-1].ttl if len(theirs) > 1 else 0
 
 
 def _only_reset(attempt: Attempt) -> bool:

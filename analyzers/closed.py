@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.reflection import DSCP, marks, reflection
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, foreign_reset, served_ns, went_on
+from analyzers.attempts.subject import Subject, foreign_reset, served_ns, too_soon, went_on
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line
 from captures.packet import ACK, FIN, RST
@@ -35,7 +35,7 @@ class ClosedWithoutWord(Fact):
     def text(self) -> str:
         how = "a RST" if self.by_rst else "a FIN"
         read = {"read": "; what the client had said was read", "unread": "; what the client had said was not read"}
-        return f"accepted, held for {duration(self.after_ns)}, then {how} from the server without a byte{read.get(self.words, '')}"
+        return f"accepted, then {how} in the server's name {_when(self.after_ns)}, without a byte{read.get(self.words, '')}"
 
 
 @fact
@@ -71,7 +71,7 @@ class ClosedAfterWords(Fact):
 
     def text(self) -> str:
         how = "reset" if self.by_rst else "closed"
-        return f"the server said {self.said!r} and {how} the connection {duration(self.after_ns)} after it was accepted"
+        return f"the server said {self.said!r} and {how} the connection {_when(self.after_ns)}"
 
 
 @fact
@@ -101,6 +101,20 @@ class WentOn(NotTheServers):
 
     def text(self) -> str:
         return f"the server went on behind the RST and said {self.said!r}: the RST was not the server's"
+
+
+@fact
+class TooSoon(NotTheServers):
+    """The RST came so soon behind the handshake that the server cannot have known it to be complete."""
+
+    after_ns: int
+    trip_ns: int
+
+    def text(self) -> str:
+        return (
+            f"the RST came {duration(self.after_ns)} after the handshake, and a round trip to the server takes "
+            f"{duration(self.trip_ns)}: made nearer than the server"
+        )
 
 
 @fact
@@ -178,7 +192,9 @@ def _closed(subject: Subject, attempt: Attempt, group: Group, closing: Segment) 
 
 
 def _words(attempt: Attempt, closing: Segment) -> str:
-    """What became of what the client had said when the server closed."""
+    """What became of what the client had said when the server closed; unknown when that was not the server."""
+    if closing.has(RST) and (foreign_reset(attempt) or went_on(attempt) or too_soon(attempt)):
+        return "unknown"
     if not any(s.client and s.length and s.number < closing.number for s in attempt.segments):
         return "none"
     return "read" if closing.has(FIN) and (closing.ack_position or 0) > 1 else "unread"
@@ -199,9 +215,16 @@ def _reset(subject: Subject, attempt: Attempt, group: Group, closing: Segment) -
         yield BareReset(
             frames=subject.frames(group, row), count=len(group), marks=kind, shown=marks(asked[-1]) if asked else ""
         )
+    soon, begun = too_soon(attempt), attempt.accepted
+    if soon is not None and begun is not None:
+        yield TooSoon(frames=(begun.number, closing.number), count=len(group), after_ns=soon[0], trip_ns=soon[1])
     later = went_on(attempt)
     if later is not None:
         said = first_line(later.tcp.payload) or f"{later.length} bytes"
         yield WentOn(frames=(closing.number, later.number), count=len(group), said=said)
     if closing.ahead and closing.position is not None:
         yield OffSequence(frames=(closing.number,), count=len(group), off_by=closing.ahead)
+
+
+def _when(after_ns: int) -> str:
+    return "at once" if after_ns < 1_000_000 else f"{duration(after_ns)} later"

@@ -57,11 +57,16 @@ class ResetReflection(Fact):
     control: int
 
     def text(self) -> str:
+        if "flow label" in self.asked:
+            known = f"; the RST of port {self.control} of this address bears one" if self.control else ""
+            if self.copied:
+                return f"the RST has {self.answered} for a SYN with {self.asked}: Linux's own TCP sets a label, its filter does not"
+            return f"the SYN had {self.asked}, this RST has {self.answered}{known}"
         if self.copied:
-            said = f"the RST copies the SYN's marks ({self.answered}), as Linux's own TCP does and its packet filter does not"
+            said = f"the RST copies the SYN's {self.answered}, as Linux's own TCP does and its packet filter does not"
             return said + (" (0x10 is also the constant of pf and ipfw)" if self.answered == "TOS 0x10" else "")
         known = f", which the RST of port {self.control} of this address copies" if self.control else ""
-        return f"the SYN had {self.asked}{known}, this RST has {self.answered}"
+        return f"the SYN had {self.asked}{known}; this RST has {self.answered}"
 
 
 @fact
@@ -72,7 +77,7 @@ class ResetSooner(Fact):
     other_ns: int
 
     def text(self) -> str:
-        return f"the RST came after {duration(self.after_ns)}; no other answer of this address took less than {duration(self.other_ns)}"
+        return f"the RST came after {duration(self.after_ns)}; SYN-ACKs of other ports took {duration(self.other_ns)} or more"
 
 
 @fact

@@ -145,5 +145,5 @@ def _from_hop(subject: Subject) -> Iterator[ResetFromHop]:
     if len(hops) == 1:
         (((sender, hop), error),) = hops.items()
         yield ResetFromHop(
-            frames=(error.number, rsts[0].number), hop=hop, ttl=ttl, hop_min=hop, hop_max=hop, sender=sender
+            frames=(error.number, rsts[0].number), count=0, hop=hop, ttl=ttl, hop_min=hop, hop_max=hop, sender=sender
         )

@@ -21,6 +21,8 @@ MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _TOO_SHORT_NS = 1_000_000_000  # several SYNs without answer are no silence when the capture ends sooner
 _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead neighbour after about 3.1 s
 _LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second
+_FLOOR_NS = 4_000_000  # round trips below this vary too much to be compared
+_CEILING_NS = 300_000_000  # and in longer ones a neighbour was still being looked for
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
 _ASKED_NS = [10**6 * ms for ms in (1000, 2900, 3000, 3200, 3301, 4900, 5301, 119_999, 120_061)]  # that matter anywhere
@@ -241,6 +243,17 @@ def went_on(attempt: Attempt) -> Segment | None:
         return None
     later = (s for s in attempt.segments if s.number > reset.number and not s.client and s.length and not s.has(RST))
     return next((s for s in later if s.position is not None and s.position + s.length > reset.position), None)
+
+
+def too_soon(attempt: Attempt) -> tuple[int, int] | None:
+    """How long after the handshake a RST in the server's name came, and the handshake's round trip, where the one is so much
+    shorter than the other that the server cannot have seen the client's acknowledgement yet, let alone more."""
+    reset, synack, begun = attempt.first_close, attempt.synack, attempt.accepted
+    if reset is None or reset.client or not reset.has(RST) or synack is None or begun is None or not synack.window:
+        return None
+    trip = synack.ts_ns - asked(attempt.syns, synack).ts_ns
+    after = reset.ts_ns - begun.ts_ns
+    return (after, trip) if _FLOOR_NS <= trip <= _CEILING_NS and 0 <= 4 * after <= trip else None
 
 
 def proxied_handshake(attempt: Attempt) -> bool:

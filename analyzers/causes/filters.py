@@ -2,7 +2,7 @@
 
 from analyzers.after import NeverSpoke
 from analyzers.attempts.icmp import KINDS
-from analyzers.closed import BareReset, ForeignReset, NotTheServers, WentOn
+from analyzers.closed import BareReset, ForeignReset, NotTheServers, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import AcceptedToo, ResetFromHop, ResetsDisagree, SynReset
@@ -59,12 +59,12 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
-        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, programs=False), seen(WentOn)),
+        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, programs=False), seen(WentOn), seen(TooSoon)),
         source="measured: a string match in a router's FORWARD chain; CenTrace captures",
     ),
     Cause(
         "closed.network.firewall.bare-reset", "a device on the path reset the established connection in the server's name", "firewall",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(NotTheServers),),
         source="measured: tcp-reset rules on established connections",
     ),
     Cause(

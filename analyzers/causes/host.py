@@ -2,7 +2,7 @@
 
 from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, WindowShut
 from analyzers.balance import SeveralMachines, Turns
-from analyzers.closed import BareReset, ClosedWithoutWord, WentOn
+from analyzers.closed import BareReset, ClosedWithoutWord, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import AcceptedToo, SynReset
@@ -41,11 +41,11 @@ CAUSES = (
     ),
     Cause(
         "closed.target.service.closed", "the service itself closed without a word", "server-host",
-        requires=(seen(ClosedWithoutWord),), source="RFC 9293: any program may",
+        requires=(seen(ClosedWithoutWord),), excludes=(seen(WentOn), seen(TooSoon)), source="RFC 9293: any program may",
     ),
     Cause(
         "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(TooSoon),),
         source="measured: a tcp-reset rule put in place during a session",
     ),
     Cause(

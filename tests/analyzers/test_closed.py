@@ -8,9 +8,9 @@ from analyzers.model import Strength
 from tests.judge import BANNER, HANDSHAKE, by, said, verdict
 
 SPOKE = '+.001 > P. 1001 ack 5001 "SSH-2.0-y\\r\\n"\n'
-READ = SPOKE + "+.001 < F. 5001 ack 1012 ttl 60\n+.001 > F. 1012 ack 5002\n"
-UNREAD = SPOKE + "+.001 < R. 5001 ack 1012 ttl 60 win 500\n"
-UNASKED = "+.001 < F. 5001 ack 1001 ttl 60\n+.001 > F. 1001 ack 5002\n"
+READ = SPOKE + "+.021 < F. 5001 ack 1012 ttl 60\n+.001 > F. 1012 ack 5002\n"
+UNREAD = SPOKE + "+.021 < R. 5001 ack 1012 ttl 60 win 500\n"
+UNASKED = "+.021 < F. 5001 ack 1001 ttl 60\n+.001 > F. 1001 ack 5002\n"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,14 @@ def test_a_bare_reset_by_a_stack_copies_the_marks(tmp_path: Path, tos: str, copi
 def test_a_reset_far_outside_any_window_closes_nothing(tmp_path: Path) -> None:
     script = HANDSHAKE + SPOKE + "+.02 < . 5001 ack 1012 ttl 60\n+.01 < R 900005001 ttl 60 win 0\n+9 > F. 1012 ack 5001"
     assert verdict(tmp_path, script).cause.startswith("mute")
+
+
+@pytest.mark.parametrize(("trip", "soon"), [(0.1, True), (0.002, False), (0.6, False)])
+def test_a_reset_before_the_server_can_know_of_the_handshake(tmp_path: Path, trip: float, soon: bool) -> None:
+    script = f"0 > S 1000\n+{trip} < S. 5000 ack 1001 ttl 60\n+.0001 > . 1001 ack 5001\n" + SPOKE
+    found = verdict(tmp_path, script + "+.0001 < R 5001 ttl 60 win 0")
+    assert ("made nearer" in said(found)) == soon
+    assert found.cause == ("closed.network.firewall.injected-reset" if soon else "closed")
 
 
 def test_a_guessed_sequence_number_is_told(tmp_path: Path) -> None:
