@@ -26,6 +26,7 @@ FAILED = frozenset(
 """Outcomes that mean a failed connection whatever was said in it."""
 _FRAMES_SHOWN = 6
 _ALTERNATIVES_SHOWN = 5
+_WEAKER_SHOWN = 3
 _STEPS_SHOWN = 4
 _STRENGTH_STYLE = {
     Strength.PROVEN: "bold green", Strength.INDICATED: "bold yellow", Strength.CONSISTENT: "bold cyan", Strength.RULED_OUT: "dim",
@@ -147,11 +148,12 @@ def _alternative_lines(verdict: Verdict) -> Iterator[Line]:
         if not standing:
             continue
         yield [(f"  {heading}", "underline")]
-        for alternative in standing[:_ALTERNATIVES_SHOWN]:
+        most = _ALTERNATIVES_SHOWN if standing is below else _WEAKER_SHOWN
+        for alternative in standing[:most]:
             yield [("    ", ""), (alternative.cause, "magenta")]
             yield from _wrapped(alternative.why, "      ", "")
-        if len(standing) > _ALTERNATIVES_SHOWN:
-            yield [(f"    and {len(standing) - _ALTERNATIVES_SHOWN} more (--json lists all)", "dim")]
+        if len(standing) > most:
+            yield [(f"    and {len(standing) - most} more (--json lists all)", "dim")]
     by_reason: dict[str, list[str]] = {}
     for alternative in ruled_out:
         by_reason.setdefault(alternative.why, []).append(alternative.cause)

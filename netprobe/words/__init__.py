@@ -29,7 +29,10 @@ def about(cause: str) -> dict[str, Any]:
 
 def advice(cause: str, service: Service) -> list[dict[str, str]]:
     """What to run next to learn more, with the service's own address and port filled in."""
-    fill = {"address": str(service.address), "port": str(service.port), "client": "CLIENT"}
+    host = f"[{service.address}]" if service.address.version == 6 else str(service.address)
+    fill = {
+        "address": str(service.address), "port": str(service.port), "target": f"{host}:{service.port}", "client": "CLIENT",
+    }  # fmt: skip
     steps = about(cause).get("next", [])
     return [{"why": _filled(step["why"], fill), "command": _filled(step["command"], fill)} for step in steps]
 
