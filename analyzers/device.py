@@ -1,4 +1,4 @@
-"""A SYN was answered by a RST: whose stack or box makes RSTs that look like this one?"""
+"""Whose stack or box makes RSTs that look like this one, and does the RST itself say why?"""
 
 from collections.abc import Iterator
 
@@ -34,19 +34,33 @@ class ResetSays(Fact):
         return f"the RST itself carries text: {self.said!r}"
 
 
+@fact
+class ResetMirrors(Fact):
+    """The RST bears the SYN's own IP-ID: its maker turned the SYN around, as cheap injectors and some small stacks do."""
+
+    ip_id: int
+
+    def text(self) -> str:
+        return f"the RST repeats the SYN's IP-ID {self.ip_id:#06x}: its maker turned the SYN around, as cheap injectors do; a hint only"
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
-    """The forms in which the refusing RSTs came, each once, and what they carry."""
+    """The forms in which RSTs refused SYNs, each once, what they repeat, and what any RST says."""
     forms: dict[str, list[ResetForm]] = {}
-    for attempt, group in subject.failing if subject.symptom == "reset" else ():
-        rst = next((s for s in attempt.at(attempt.ending.rst_rows) if not s.client), None)
-        if rst is None or not attempt.syns:
-            continue
-        form = _form(asked(attempt.syns, rst), rst, len(group))
-        forms.setdefault(form.form, []).append(form)
-        if rst.tcp.payload:
-            said = rst.tcp.payload[:80].decode("ascii", "replace")
-            shown = "".join(c if c.isprintable() else "." for c in said)
-            yield ResetSays(frames=(rst.number,), count=len(group), said=shown)
+    for attempt, group in subject.failing:
+        rsts = [s for s in attempt.at(attempt.ending.rst_rows) if not s.client]
+        for rst in rsts[:1]:
+            if subject.symptom == "reset" and attempt.syns:
+                syn = asked(attempt.syns, rst)
+                form = _form(syn, rst, len(group))
+                forms.setdefault(form.form, []).append(form)
+                mine, theirs = syn.packet.ip, rst.packet.ip
+                if mine is not None and theirs is not None and mine.ip_id and mine.ip_id == theirs.ip_id:
+                    yield ResetMirrors(frames=(syn.number, rst.number), count=len(group), ip_id=mine.ip_id)
+            if rst.tcp.payload:
+                said = rst.tcp.payload[:80].decode("ascii", "replace")
+                shown = "".join(c if c.isprintable() else "." for c in said)
+                yield ResetSays(frames=(rst.number,), count=len(group), said=shown)
     for same in forms.values():
         yield ResetForm(
             frames=same[0].frames, count=sum(form.count for form in same), form=same[0].form, makers=same[0].makers

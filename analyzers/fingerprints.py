@@ -1,9 +1,10 @@
-"""How the stacks and boxes of this world make a RST for a SYN: rows to compare with, hints and never proof.
+"""How the stacks and boxes of this world make a RST for a SYN, and repeat a SYN: rows to compare with, never proof.
 
 Each row names its source and its date; most were read from nmap's database of operating systems (test T5, SYN to a closed
 port), where several vendors are old. None stands for a device that this project has measured unless it says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -49,3 +50,21 @@ FORMS = (
 def makers(ttl: int, df: bool | None, window: str) -> tuple[str, ...]:
     """Who is known to make RSTs of this form; `ttl` is the initial one, `df` None in IPv6."""
     return tuple(dict.fromkeys(form.maker for form in FORMS if form.fits(ttl, df, window)))
+
+
+BACKOFFS = (
+    ("Linux 6.5 or later", (1, 2, 3, 4, 5), "measured, Linux 6.18; kernel ip-sysctl"),
+    ("Linux before 6.5", (1, 3, 7, 15, 31), "kernel ip-sysctl"),
+)
+"""Seconds after the first SYN at which stacks repeat it."""
+
+
+def backoff(tried_ns: Sequence[int]) -> str:
+    """Whose habit it is to repeat a SYN at these times, as an aside; "" for fewer than three or unknown ones."""
+    if len(tried_ns) < 3:
+        return ""
+    for system, seconds, _ in BACKOFFS:
+        known = list(zip(tried_ns, seconds, strict=False))
+        if all(abs(ns - at * 1_000_000_000) < 0.1 * at * 1_000_000_000 + 50_000_000 for ns, at in known):
+            return f", as {system} does"
+    return ""

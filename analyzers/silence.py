@@ -6,6 +6,7 @@ Silence is a fact only where it was watched: the listening time is what the capt
 from collections.abc import Iterator
 
 from analyzers.attempts.subject import Subject
+from analyzers.fingerprints import backoff
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
 from captures.packet import ACK, RST, SYN
@@ -21,10 +22,16 @@ class Unanswered(Fact):
     listened_ns: int
     watched: bool
     dropped: int | None
+    tried_ns: tuple[int, ...] = ()  # when the SYN was repeated, from the first on
 
     def text(self) -> str:
+        again = (
+            f" (again after {', '.join(duration(ns) for ns in self.tried_ns[:6])}{backoff(self.tried_ns)})"
+            if self.tried_ns
+            else ""
+        )
         lost = f"; the capture lost {times(self.dropped, 'frame')}" if self.dropped else ""
-        return f"{times(self.tries, 'SYN')} without any answer, watched for {duration(self.listened_ns)} from the first{lost}"
+        return f"{times(self.tries, 'SYN')} without any answer{again}, watched for {duration(self.listened_ns)} from the first{lost}"
 
 
 @fact
@@ -70,6 +77,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
             yield Unanswered(
                 frames=subject.frames(group, *rows[:6], most=1 if len(rows) > 1 else 4), count=len(group), tries=len(rows),
                 listened_ns=listened, watched=listened >= _ENOUGH_NS and not watch.dropped, dropped=watch.dropped,
+                tried_ns=tuple(syn.ts_ns - attempt.syns[0].ts_ns for syn in attempt.syns[1:]),
             )  # fmt: skip
         yield from _full(subject)
     for attempt, group in subject.failing:

@@ -54,6 +54,10 @@ CAUSES = (
         requires=(seen(Unanswered),), source="measured with iptables, nftables, ufw; the default of most host firewalls",
     ),
     Cause(
+        "silence.target.filter.stealth", "Windows with its firewall on keeps silent where nothing listens (stealth mode)", "server-host",
+        requires=(seen(Unanswered),), source="Microsoft KB 2586744 and dd448557, read; BSD: blackhole(4)",
+    ),
+    Cause(
         "silence.network.firewall.drop", "a firewall or cloud rule on the path drops the packets", "firewall",
         requires=(seen(Unanswered),), source="measured; the default of cloud security groups and most appliances",
     ),

@@ -2,7 +2,7 @@
 
 from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, WindowShut
 from analyzers.balance import SeveralMachines, Turns
-from analyzers.closed import BareReset, ClosedWithoutWord, TooSoon, WentOn
+from analyzers.closed import BareReset, ClosedWithoutWord, NotTheServers, TookItIn, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import AcceptedToo, SynReset
@@ -47,6 +47,11 @@ CAUSES = (
         "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
         requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(TooSoon),),
         source="measured: a tcp-reset rule put in place during a session",
+    ),
+    Cause(
+        "closed.target.host.exhausted", "the host is out of processes, files or memory and cannot serve what it accepted", "server-host",
+        requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=(seen(NotTheServers), seen(TookItIn)),
+        source="unverified: OpenSSH sshd.c logs fork: and accept: errors",
     ),
     Cause(
         "closed.target.host.no-connection", "the host that answers now knows no such connection: restarted, or another machine",

@@ -5,7 +5,7 @@ from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.reset import AcceptedToo, ResetFromHop, SynReset
-from analyzers.silence import Unanswered
+from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.unreachable import IcmpRefusal
 
 CAUSES = (
@@ -40,6 +40,10 @@ CAUSES = (
             for maker in ("filter", "unlike-stack", "unknown") for where in ("farther", "one-of-several")
         ),
         source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; DNAT leaves the RST's TOS as it is",
+    ),
+    Cause(
+        "silence.network.nat.carrier", "the address has no public way in: the provider's carrier-grade NAT swallows the packets", "nat",
+        requires=(seen(Unanswered),), excludes=(seen(AnswersElsewhere),), source="unverified: RFC 6598, general knowledge",
     ),
     Cause(
         "silence.backend.down", "attempts are dealt out to several hosts behind the address, and one of them keeps silent", "backend",

@@ -67,7 +67,12 @@ def test_steps_are_short_and_can_be_filled_in(name: str) -> None:
     assert str(WORDS[name]).isascii()
     for step in [*WORDS[name].get("confirm", []), *WORDS[name].get("next", [])]:
         assert len(step["why"]) <= 110
-        assert set(re.findall(r"\{.*?\}", step["why"] + step["command"])) <= {"{address}", "{target}", "{port}", "{client}"}
+        assert set(re.findall(r"\{.*?\}", step["why"] + step["command"])) <= {
+            "{address}",
+            "{target}",
+            "{port}",
+            "{client}",
+        }
 
 
 @pytest.mark.parametrize("name", [name for name in PREFIXES if name.split(".")[0] in TIED])
