@@ -31,7 +31,7 @@ class ProxiedHandshake(Fact):
             if self.later_ttl not in (0, self.ttl)
             else ""
         )
-        return f"the SYN-ACK offers a window of 0: a SYN proxy answered it, not the server{moved}"
+        return f"the SYN-ACK offers a window of 0: as SYN proxies do{moved}"
 
 
 @fact
@@ -125,7 +125,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 waited_ns=max(0, last - begun.ts_ns), client_spoke=attempt.client_bytes > 0,
             )  # fmt: skip
             theirs = [s for s in attempt.segments if not s.client and not s.icmp and not s.flags & (SYN | RST | FIN)]
-            if theirs and not any(s.window for s in theirs) and not proxied_handshake(attempt):
+            if theirs and not any(s.window for s in theirs):
                 yield WindowShut(frames=tuple(s.number for s in theirs[:3]), count=len(group))
         if subject.symptom in ("closed", "mute") and proxied_handshake(attempt):
             yield ProxiedHandshake(

@@ -1,7 +1,7 @@
 """Attempts to one service went differently: what does the difference follow: time, source, or which machine answered?"""
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from analyzers.model import Fact, fact
 from analyzers.words import duration, times
 
 _MOST_RUNS = 9
+_COPY_NS = 100_000_000  # no stack repeats a SYN sooner
 _LOOKED_AT = 32  # working attempts whose host keys are compared
 _ALTERNATING = 3  # changes between working and failing that no single repair or breakdown explains
 
@@ -176,7 +177,7 @@ def _machines(subject: Subject) -> Iterator[SeveralMachines]:
 def _late(subject: Subject) -> Iterator[LateAnswers]:
     late = [
         (attempt, group) for attempt, group in subject.cases
-        if attempt.answer is not None and len([s for s in attempt.syns if s.number < attempt.answer.number]) > 1
+        if attempt.answer is not None and _tries_before(attempt) > 1
         and attempt.answer.has(2)
     ]  # fmt: skip
     if late:
@@ -184,6 +185,13 @@ def _late(subject: Subject) -> Iterator[LateAnswers]:
         count = sum(len(group) for _, group in late)
         attempt, group = late[0]
         yield LateAnswers(frames=subject.frames(group, *attempt.ending.syn_rows[:2], most=2), count=count, total=total)
+
+
+def _tries_before(attempt: Attempt) -> int:
+    """SYNs sent before the answer; one that was captured on both sides of a router is one."""
+    answer = attempt.answer
+    sent = [s.ts_ns for s in attempt.syns if answer is not None and s.number < answer.number]
+    return sum(1 for before, after in pairwise([-_COPY_NS, *sent]) if after - before >= _COPY_NS)
 
 
 def _named(names: tuple[str, ...]) -> str:

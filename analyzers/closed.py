@@ -8,6 +8,7 @@ is who spoke, the time on the server (a round trip less than between the frames)
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.hops import routers
 from analyzers.attempts.reflection import DSCP, marks, reflection
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject, foreign_reset, served_ns, too_soon, went_on
@@ -31,6 +32,7 @@ class ClosedWithoutWord(Fact):
     pace: str
     by_rst: bool
     words: str
+    ssh: bool  # SSH was asked for: by the port, or by what the client said
 
     def text(self) -> str:
         how = "a RST" if self.by_rst else "a FIN"
@@ -51,12 +53,14 @@ class TookItIn(Fact):
 
 @fact
 class SynAckMarked(Fact):
-    """The SYN-ACK bears a DSCP, which the listener must have asked for."""
+    """The SYN-ACK bears a DSCP, which its listener asked for, or a device on the way set. `telling` on an SSH connection
+    where no other port of the address does the same."""
 
     tos: int
+    telling: bool
 
     def text(self) -> str:
-        known = ", as dropbear's does (2022.83, measured)" if self.tos == _DROPBEAR_TOS else ""
+        known = ", as dropbear's does (2022.83, measured)" if self.tos == _DROPBEAR_TOS and self.telling else ""
         return f"the SYN-ACK has TOS {self.tos:#04x}{known}"
 
 
@@ -82,11 +86,14 @@ class NotTheServers(Fact):
 @fact
 class ForeignReset(NotTheServers):
     """The RST that ended the connection arrived with another TTL than everything else from the server. `programs` is True
-    for the form that a program's close gives (ACK set, a window): then rather another way back than another maker."""
+    for the form that a program's close gives (ACK set, a window): then rather another way back than another maker. `telling`
+    when it was made two hops nearer or more and is no stack's answer: one hop, or a farther one, may be another machine of
+    the same service, or another way back."""
 
     ttl: int
     other_ttl: int
     programs: bool
+    telling: bool
 
     def text(self) -> str:
         form = "; its form is that of a program's close" if self.programs else ""
@@ -162,7 +169,12 @@ def facts(subject: Subject) -> Iterator[Fact]:
             yield found
         synack = attempt.synack
         if synack is not None and synack.packet.ip is not None and synack.packet.ip.tos & DSCP:
-            yield SynAckMarked(frames=(synack.number,), count=len(group), tos=synack.packet.ip.tos)
+            tos = synack.packet.ip.tos
+            alone = not any(
+                a.kind == "syn-ack" and a.segment.packet.ip is not None and a.segment.packet.ip.tos == tos
+                for a in subject.elsewhere
+            )
+            yield SynAckMarked(frames=(synack.number,), count=len(group), tos=tos, telling=alone and _ssh(attempt))
         if closing.has(RST) and not closing.client:
             yield from _reset(subject, attempt, group, closing)
     if words == {"none", "read"}:
@@ -180,7 +192,7 @@ def _closed(subject: Subject, attempt: Attempt, group: Group, closing: Segment) 
         yield ClosedWithoutWord(
             frames=subject.frames(group, attempt.ending.synack_rows[0] if attempt.ending.synack_rows else 0, row),
             count=len(group), after_ns=after, pace="at-once" if after < _AT_ONCE_NS else pace, by_rst=closing.has(RST),
-            words=_words(attempt, closing),
+            words=_words(attempt, closing), ssh=_ssh(attempt),
         )  # fmt: skip
         return
     rows = [i for i, s in enumerate(attempt.segments) if not s.client and s.length][:1]
@@ -189,6 +201,10 @@ def _closed(subject: Subject, attempt: Attempt, group: Group, closing: Segment) 
         after_ns=after, by_rst=closing.has(RST), said=first_line(attempt.stream(client=False)),
         whole_seconds=after // 1_000_000_000 if after % 1_000_000_000 <= _WHOLE_NS else 0,
     )  # fmt: skip
+
+
+def _ssh(attempt: Attempt) -> bool:
+    return attempt.server_port == 22 or attempt.stream(client=True).startswith(b"SSH-")
 
 
 def _words(attempt: Attempt, closing: Segment) -> str:
@@ -203,28 +219,32 @@ def _words(attempt: Attempt, closing: Segment) -> str:
 def _reset(subject: Subject, attempt: Attempt, group: Group, closing: Segment) -> Iterator[Fact]:
     """Whose RST was it that ended the connection?"""
     row = attempt.segments.index(closing)
+    said = [s for s in attempt.segments if s.client and not s.icmp and s.number < closing.number]
+    kind = reflection(said[-1], closing) if said else "blank"
     if foreign_reset(attempt):
-        other = next(s for s in attempt.segments if not s.client and not s.icmp and not s.has(RST))
+        # The SYN-ACK may itself be a proxy's: what came behind it is the server's, where there is anything.
+        theirs = [s for s in attempt.segments if not s.client and not s.icmp and not s.has(RST)]
+        other = theirs[-1]
+        programs = closing.has(RST | ACK) and closing.window > 0
+        nearer = routers(other.ttl) - routers(closing.ttl) > 1 and len(theirs) > 1
         yield ForeignReset(
             frames=(other.number, closing.number), count=len(group), ttl=closing.ttl, other_ttl=other.ttl,
-            programs=closing.has(RST | ACK) and closing.window > 0,
+            programs=programs, telling=nearer and not programs and kind != "copied",
         )  # fmt: skip
-    elif not closing.has(ACK) and not closing.window:
-        asked = [s for s in attempt.segments if s.client and not s.icmp and s.number < closing.number]
-        kind = reflection(asked[-1], closing) if asked else "blank"
+    if not closing.has(ACK) and not closing.window:
         yield BareReset(
-            frames=subject.frames(group, row), count=len(group), marks=kind, shown=marks(asked[-1]) if asked else ""
+            frames=subject.frames(group, row), count=len(group), marks=kind, shown=marks(said[-1]) if said else ""
         )
     soon, begun = too_soon(attempt), attempt.accepted
     if soon is not None and begun is not None:
         yield TooSoon(frames=(begun.number, closing.number), count=len(group), after_ns=soon[0], trip_ns=soon[1])
     later = went_on(attempt)
     if later is not None:
-        said = first_line(later.tcp.payload) or f"{later.length} bytes"
-        yield WentOn(frames=(closing.number, later.number), count=len(group), said=said)
+        words = first_line(later.tcp.payload) or f"{later.length} bytes"
+        yield WentOn(frames=(closing.number, later.number), count=len(group), said=words)
     if closing.ahead and closing.position is not None:
         yield OffSequence(frames=(closing.number,), count=len(group), off_by=closing.ahead)
 
 
 def _when(after_ns: int) -> str:
-    return "at once" if after_ns < 1_000_000 else f"{duration(after_ns)} later"
+    return "at once" if after_ns < 1_000_000 else f"{duration(after_ns)} later (a round trip taken off)"

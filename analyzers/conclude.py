@@ -51,14 +51,17 @@ def _meeting(match: Match, facts: Sequence[Fact]) -> list[Fact]:
 
 
 def answer(weighed: Sequence[Weighed]) -> Answer:
-    """The strongest cause; of several equally strong ones their longest common prefix, as deep as all of them agree."""
-    standing = sorted((w for w in weighed if w.strength > Strength.RULED_OUT), key=lambda w: (-w.strength, w.cause.id))
+    """The strongest cause; of several equally strong ones their longest common prefix, as deep as all of them agree.
+
+    Which it is does not depend on the order; the winners and the others are listed in the order given.
+    """
+    standing = sorted((w for w in weighed if w.strength > Strength.RULED_OUT), key=lambda w: -w.strength)
     if not standing:
         return Answer("", Strength.CONSISTENT, (), tuple(weighed))
     top = standing[0].strength
     winners = tuple(w for w in standing if w.strength == top)
     others = tuple(w for w in standing if w.strength < top) + tuple(
-        sorted((w for w in weighed if w.strength == Strength.RULED_OUT), key=lambda w: w.cause.id)
+        w for w in weighed if w.strength == Strength.RULED_OUT
     )
     return Answer(common_prefix([w.cause.id for w in winners]), top, winners, others)
 

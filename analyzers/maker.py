@@ -20,9 +20,14 @@ from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import duration, times
 from captures.packet import RST
 
-_INTERCEPTED = frozenset({25, 53, 80, 443, 3128, 8080})  # ports that transparent proxies answer in a host's name
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be halved
 _CROWD = 3
+_FLOWS = 3  # attempts to the refused port that agree on its distance
+
+
+Refusal = tuple[Segment, Segment, int]
+Refusals = list[Refusal]
+"""SYN, RST and how many attempts went so."""
 
 
 @fact
@@ -128,11 +133,14 @@ def facts(subject: Subject) -> Iterator[Fact]:
         return
     control = next((a for a in subject.elsewhere if a.kind == "rst" and _reflection(a) == "copied"), None)
     yield from _reflections(refusals, control)
-    kinds = {reflection(syn, rst) for syn, rst, _ in refusals}
+    kinds = {reflection(syn, rst) for syn, rst, _ in refusals} - {"blank"} or {"blank"}
     if len(kinds) > 1 or len({rst.ttl for _, rst, _ in refusals}) > 1:
         return  # several makers: nothing holds for all of them together
     rst, kind = refusals[0][1], kinds.pop()
+    other_form = control is not None and not _alike(rst, control.segment)
     made_by = {"copied": "stack", "zero": "filter" if control else "unlike-stack"}.get(kind, "unknown")
+    if made_by == "filter" and other_form:
+        made_by = "unlike-stack"  # the control is another machine's
     # Another port whose RST looks just like this one may have the same maker: it is no independent witness.
     others = [
         a
@@ -148,19 +156,17 @@ def facts(subject: Subject) -> Iterator[Fact]:
     crowd = subject.around.crowd(subject.service, rst.ttl)
     if crowd >= _CROWD:
         yield ResetCrowd(frames=(rst.number,), ttl=rst.ttl, addresses=crowd)
-    stands = _stands(made_by, others, rst.ttl, sooner is not None or crowd >= _CROWD)
+    stands = _stands(refusals, others, crowd >= _CROWD)
     if subject.rotation and stands in ("unknown", "same"):
         stands = "one-of-several"
-    if stands != "unknown" or made_by in ("stack", "filter"):
+    if made_by in ("stack", "filter") or stands not in ("unknown", "same"):
         frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
         count = sum(count for _, _, count in refusals)
         beside = 1 if stands == "nearer" and not routers(rst.ttl) and not routers(refusals[0][0].ttl) else None
-        yield ResetMaker(
-            frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside
-        )  # fmt: skip
+        yield ResetMaker(frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside)
 
 
-def _refusals(subject: Subject) -> Iterator[tuple[Segment, Segment, int]]:
+def _refusals(subject: Subject) -> Iterator[Refusal]:
     """SYN, RST and how many attempts went so, for every group that a RST refused."""
     for attempt, group in subject.failing if subject.symptom == "reset" else ():
         rst = attempt.answer
@@ -172,23 +178,23 @@ def _reflection(answer: Answer) -> str:
     return reflection(answer.syn, answer.segment)
 
 
-def _reflections(refusals: list[tuple[Segment, Segment, int]], control: Answer | None) -> Iterator[Fact]:
-    for syn, rst, count in refusals:
-        kind = reflection(syn, rst)
-        if kind == "blank":
-            yield Void(test="DSCP reflection", why="the SYN bore no DSCP that a TCP stack could have copied")
-            continue
-        frames = (syn.number, rst.number, *((control.frame,) if control else ()))
-        yield ResetReflection(
-            frames=frames, count=count, copied=kind == "copied", asked=marks(syn), answered=marks(rst),
-            control=control.port if control else 0,
-        )  # fmt: skip
-        if kind != "copied" and control is None:
-            yield Void(
-                test="DSCP reflection",
-                why="the RST does not copy the SYN's marks, but no closed port of this address shows that its stack "
-                "copies them and that the path leaves them alone",
+def _reflections(refusals: Refusals, control: Answer | None) -> Iterator[Fact]:
+    kinds = [reflection(syn, rst) for syn, rst, _ in refusals]
+    for (syn, rst, count), kind in zip(refusals, kinds, strict=True):
+        if kind != "blank":
+            frames = (syn.number, rst.number, *((control.frame,) if control else ()))
+            yield ResetReflection(
+                frames=frames, count=count, copied=kind == "copied", asked=marks(syn), answered=marks(rst),
+                control=control.port if control else 0,
             )  # fmt: skip
+    if set(kinds) == {"blank"}:
+        yield Void(test="DSCP reflection", why="the SYN bore no DSCP that a TCP stack could have copied")
+    elif "copied" not in kinds and control is None:
+        yield Void(
+            test="DSCP reflection",
+            why="the RST does not copy the SYN's DSCP, but no closed port of this address shows that its stack does and "
+            "that the path leaves DSCP alone",
+        )  # fmt: skip
 
 
 def _distances(rst: Segment, others: list[Answer]) -> Iterator[ResetDistance]:
@@ -205,7 +211,7 @@ def _distances(rst: Segment, others: list[Answer]) -> Iterator[ResetDistance]:
         )  # fmt: skip
 
 
-def _sooner(refusals: list[tuple[Segment, Segment, int]], others: list[Answer]) -> ResetSooner | None:
+def _sooner(refusals: Refusals, others: list[Answer]) -> ResetSooner | None:
     accepted = [other for other in others if other.kind == "syn-ack"]
     floor = min((other.segment.ts_ns - other.syn.ts_ns for other in accepted), default=0)
     syn, rst, _ = min(refusals, key=lambda r: r[1].ts_ns - r[0].ts_ns)
@@ -214,19 +220,33 @@ def _sooner(refusals: list[tuple[Segment, Segment, int]], others: list[Answer]) 
     return ResetSooner(frames=(rst.number, accepted[0].frame), after_ns=rst.ts_ns - syn.ts_ns, other_ns=floor)
 
 
-def _stands(made_by: str, others: list[Answer], ttl: int, one_device: bool) -> str:
-    """Where the maker stands against what answers other ports; unknown where that has an innocent explanation."""
+def _stands(refusals: Refusals, others: list[Answer], one_device: bool) -> str:
+    """Where the maker stands against other ports that are answered; unknown where that has an innocent explanation.
+
+    An open port may be forwarded behind a host that itself refuses: only what another closed port answers tells whose RST
+    is nearer. And ways back may differ by a hop from flow to flow: one hop counts only when several flows agree on it.
+    """
+    ttl = refusals[0][1].ttl
     apart = [routers(other.ttl) - routers(ttl) for other in others]
+    if one_device:
+        return "nearer"
     if not apart or (min(apart) < 0 < max(apart)):
         return "unknown"
     if 0 in apart:
         return "same"
     closed = [other for other in others if other.kind == "rst"]
+    agreed = sum(count for _, _, count in refusals) >= _FLOWS
+    if not closed or not (agreed or min(map(abs, apart)) > 1):
+        return "unknown"
     if min(apart) > 0:
-        # A host answers from one hop nearer than a container behind it, but with its own stack, and so do closed ports.
-        telling = made_by in ("filter", "unlike-stack") or closed or one_device or max(apart) > 1
-        return "nearer" if telling and (made_by != "stack" or closed) else "unknown"
-    # A device in front may answer the other port in the host's name, as proxies do, or refuse it in the host's name.
-    own = [other for other in others if other.kind == "syn-ack" and other.port not in _INTERCEPTED]
-    telling = any(_reflection(other) == "copied" for other in closed) or (own and (closed or made_by == "stack"))
-    return "farther" if telling else "unknown"
+        return "nearer"
+    # A device in front may refuse the other port in the host's name: then that RST does not copy the SYN's DSCP.
+    return "farther" if any(_reflection(other) == "copied" for other in closed) else "unknown"
+
+
+def _alike(mine: Segment, other: Segment) -> bool:
+    """Whether two RSTs could come from one machine: started with the same TTL, with the same form."""
+    a, b = mine.packet.ip, other.packet.ip
+    if a is None or b is None or initial_ttl(mine.ttl) != initial_ttl(other.ttl):
+        return False
+    return (a.df, bool(a.ip_id), mine.window) == (b.df, bool(b.ip_id), other.window)

@@ -91,7 +91,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
             continue
         syn = asked(attempt.syns, rst)
         yield SynReset(
-            frames=subject.frames(group, attempt.ending.syn_rows[0], attempt.segments.index(rst)), count=len(group),
+            frames=subject.frames(group, attempt.segments.index(syn), attempt.segments.index(rst)), count=len(group),
             ttl=rst.ttl, after_ns=max(0, rst.ts_ns - syn.ts_ns), acks_syn=rst.has(ACK) and (rst.ack_position or 0) >= 1,
         )  # fmt: skip
         yield from _contradictions(attempt, group, rst)

@@ -5,6 +5,7 @@ Silence is a fact only where it was watched: the listening time is what the capt
 
 from collections.abc import Iterator
 
+from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.fingerprints import backoff
 from analyzers.model import Fact, fact
@@ -67,6 +68,19 @@ class ListenerFull(Fact):
         )
 
 
+@fact
+class CameThisFar(Fact):
+    """The SYNs had passed routers when they were captured: the capture is not the client's own."""
+
+    ttl: int
+
+    def text(self) -> str:
+        return (
+            f"the SYNs had passed {times(routers(self.ttl), 'router')} (TTL {self.ttl}) when they were captured: they came this "
+            "far, and what swallows them, or the answers, stands behind this point"
+        )
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """The tries and the listening time of each group, wrong checksums, and signs of life on other ports."""
     if subject.symptom == "silence":
@@ -80,12 +94,26 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 tried_ns=tuple(syn.ts_ns - attempt.syns[0].ts_ns for syn in attempt.syns[1:]),
             )  # fmt: skip
         yield from _full(subject)
+        farthest = min((attempt.syns[0] for attempt, _ in subject.failing), key=lambda syn: syn.ttl)
+        if routers(farthest.ttl):
+            yield CameThisFar(frames=(farthest.number,), count=0, ttl=farthest.ttl)
     for attempt, group in subject.failing:
-        if attempt.ending.outcome == "silent" and all(syn.tcp.checksum_ok is False for syn in attempt.syns):
+        if (
+            attempt.ending.outcome == "silent"
+            and not _offloaded(subject)
+            and all(syn.tcp.checksum_ok is False for syn in attempt.syns)
+        ):
             yield SynChecksumWrong(frames=subject.frames(group, attempt.ending.syn_rows[0]), count=len(group))
     if subject.symptom in ("silence", "half-open") and subject.elsewhere:
         ports = tuple(sorted({answer.port for answer in subject.elsewhere}))
         yield AnswersElsewhere(frames=tuple(a.frame for a in subject.elsewhere[:3]), ports=ports)
+
+
+def _offloaded(subject: Subject) -> bool:
+    """Whether wrong checksums are those of a capture before the network card filled them in: others were answered all the same."""
+    return any(a.answer is not None and a.syns and a.syns[0].tcp.checksum_ok is False for a, _ in subject.cases) or any(
+        answer.syn.tcp.checksum_ok is False for answer in subject.elsewhere
+    )
 
 
 def _full(subject: Subject) -> Iterator[ListenerFull]:

@@ -22,6 +22,8 @@ class IcmpDuring(Fact):
     says: str
     sender: str
     by_target: bool
+    everywhere: bool  # every failing attempt met this
+    as_far: bool  # it came from as far as the server's own packets
 
     def text(self) -> str:
         who = f"the target's address {self.sender}" if self.by_target else self.sender
@@ -115,4 +117,6 @@ def _icmp_during(subject: Subject, attempt: Attempt, group: Group) -> Iterator[I
         yield IcmpDuring(
             frames=subject.frames(group, *rows[:4], most=1), count=len(group), kind=kind,
             says=kind if kind == "ttl-exceeded" else says, sender=sender, by_target=by_target,
+            everywhere=all(a.ending.icmp_rows for a, _ in subject.failing),
+            as_far=attempt.segments[rows[0]].ttl in {s.ttl for s in attempt.segments if not s.client and not s.icmp},
         )  # fmt: skip

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.corpus
 
 HERE = Path(__file__).parent / "cases"
 FOLDERS = {"made-failures": "ssh-failures", "public": "captures"}
-LEAST_DEPTH = {"made-failures": 0.59, "public": 0.93}  # the number to push up; it falls only for soundness
+LEAST_DEPTH = {"made-failures": 0.58, "public": 0.92}  # the number to push up; it falls only for soundness
 
 
 @dataclass(frozen=True)

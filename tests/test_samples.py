@@ -47,7 +47,7 @@ def test_how_deep_the_verdicts_go() -> None:
         truth = entry["truth"]["cause"].split(".")
         found = verdict_of(samples / entry["file"], entry["truth"]).cause.split(".")
         depths.append(len(found) / len(truth))
-    assert sum(depths) / len(depths) >= 0.76
+    assert sum(depths) / len(depths) >= 0.72
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -23,6 +23,7 @@ _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead 
 _LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be compared
 _CEILING_NS = 300_000_000  # and in longer ones a neighbour was still being looked for
+_AT_ONCE_NS = 1_000_000_000  # attempts this close are a burst
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
 _ASKED_NS = [10**6 * ms for ms in (1000, 2900, 3000, 3200, 3301, 4900, 5301, 119_999, 120_061)]  # that matter anywhere
@@ -118,8 +119,15 @@ class Subject:
 
     @cached_property
     def rotation(self) -> int:
-        """Exactly every how manieth attempt fails, over at least three failures; 0 when there is no such order."""
-        failed = self.timeline[1]
+        """Exactly every how manieth attempt fails, over at least three failures; 0 when there is no such order.
+
+        Attempts that come at a steady pace cannot tell an order from a time (a service that restarts, a limit), unless they
+        follow each other at once.
+        """
+        members, failed = self.timeline
+        gaps = np.diff(self.ledger.columns["first_ts"][members])
+        if len(gaps) and int(gaps.max()) > _AT_ONCE_NS and int(gaps.max()) < 2 * int(gaps.min()):
+            return 0
         places = np.flatnonzero(failed)
         steps = set(np.diff(places).tolist())
         if len(places) < 3 or len(steps) != 1:

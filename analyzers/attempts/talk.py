@@ -212,7 +212,8 @@ def greeting(data: bytes) -> str:
     if data[0] in (0x14, 0x15, 0x16, 0x17) and data[1:2] == b"\x03":
         return "tls"
     if data[:4] in (b"220 ", b"220-"):
-        return "ftp" if b"FTP" in data[:200].upper() else "smtp"
+        said = data[:200].upper()
+        return "ftp" if b"FTP" in said else "smtp" if b"SMTP" in said or b"MAIL" in said else "text"
     if data[2:5] in (b"\0\0\x0a", b"\0\0\xff"):  # a first packet: protocol version 10, or an error
         return "mysql"
     for start, name in _GREETINGS:

@@ -29,7 +29,7 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
-            seen(ResetsDisagree), seen(ResetFromHop),
+            seen(ResetsDisagree), seen(ResetFromHop), seen(AcceptedToo),
         ),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",
     ),
@@ -63,12 +63,13 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
-        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, programs=False), seen(WentOn), seen(TooSoon)),
+        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, telling=True), seen(WentOn), seen(TooSoon)),
         source="measured: a string match in a router's FORWARD chain; CenTrace captures",
     ),
     Cause(
         "closed.network.firewall.bare-reset", "a device on the path reset the established connection in the server's name", "firewall",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(NotTheServers),),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
+        excludes=(seen(WentOn), seen(TooSoon), seen(ForeignReset, telling=True)),
         source="measured: tcp-reset rules on established connections",
     ),
     Cause(
@@ -85,12 +86,14 @@ CAUSES = (
     ),
     Cause(
         "stalled.target.filter.rule-inserted", "a filter rule or ban on the target was put in place during the connection",
-        "server-host", requires=(seen(Stalled),), supports=(seen(IcmpDuring, says="refused", by_target=True),),
+        "server-host", requires=(seen(Stalled),), supports=(seen(IcmpDuring, says="refused", by_target=True, as_far=True),),
         excludes=(seen(SmallerPassed),), source="measured: DROP and ICMP rejects on an established connection",
     ),
     Cause(
         "stalled.network.firewall.rule-inserted", "a filter rule or ban was put in place during the connection", "firewall",
-        requires=(seen(Stalled),), supports=(seen(IcmpDuring, says="refused", by_target=False),),
+        requires=(seen(Stalled),), supports=(
+            seen(IcmpDuring, says="refused", by_target=False), seen(IcmpDuring, says="refused", by_target=True, as_far=False),
+        ),
         excludes=(seen(SmallerPassed),), source="measured: DROP and ICMP rejects on an established connection",
     ),
 )  # fmt: skip

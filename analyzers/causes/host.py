@@ -13,7 +13,7 @@ CAUSES = (
     Cause(
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
         requires=(seen(SynReset),),
-        supports=(seen(ResetMaker, made_by="stack", stands="same"), seen(ResetMaker, made_by="stack", stands="unknown")),
+        supports=tuple(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "nearer")),
         excludes=(seen(AcceptedToo), seen(SeveralMachines)), source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
     Cause(

@@ -26,7 +26,7 @@ CAUSES = (
         supports=(
             *(
                 seen(ResetMaker, made_by=maker, stands=where)
-                for maker in ("stack", "unlike-stack", "unknown") for where in ("farther", "one-of-several")
+                for maker in ("stack", "filter", "unlike-stack", "unknown") for where in ("farther", "one-of-several")
             ),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),

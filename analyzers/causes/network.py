@@ -64,7 +64,8 @@ CAUSES = (
     ),
     Cause(
         "mute.network.router.ttl-exceeded", "the client's data ran out of hops, as a traceroute's does", "router",
-        requires=(seen(NeverSpoke), seen(IcmpDuring, kind="ttl-exceeded")), proof=(seen(IcmpDuring, kind="ttl-exceeded"),),
+        requires=(seen(NeverSpoke), seen(IcmpDuring, kind="ttl-exceeded")),
+        proof=(seen(IcmpDuring, kind="ttl-exceeded", everywhere=True),),
         source="RFC 792; CenTrace captures",
     ),
     Cause(

@@ -13,8 +13,9 @@ CAUSES = (
     ),
     Cause(
         "closed.target.proxy.backend-failed", "a proxy accepted, tried its server for a while and gave up",
-        "load-balancer", requires=(seen(ClosedWithoutWord),), supports=(seen(ClosedWithoutWord, pace="three-seconds"),),
-        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(NotTheServers)),
+        "load-balancer", requires=(seen(ClosedWithoutWord),),
+        supports=(seen(ClosedWithoutWord, pace="three-seconds", words="read", ssh=True),),
+        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(ClosedWithoutWord, words="unread"), seen(NotTheServers)),
         source="measured with HAProxy 2.6: 3.0 s when the server refuses, retries times connect timeout when it is silent",
     ),
     Cause(

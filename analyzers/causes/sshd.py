@@ -5,23 +5,26 @@ from analyzers.model import Cause, seen
 from analyzers.ssh import ClientNotSsh, NoCommonAlgorithm, SshBanner, SshLastWords
 
 _OPENSSH = "OpenSSH sshd.c, its history; measured with 9.2 and 10.x"
-_NOT_SSHD = (seen(NotTheServers), seen(TookItIn), seen(SynAckMarked, tos=0x48))
+_NOT_SSHD = (seen(NotTheServers), seen(TookItIn))
 
 CAUSES = (
     Cause(
         "closed.target.sshd.tcp-wrappers", "TCP wrappers (hosts.deny) refused the client: accept, five seconds, close",
-        "server-host", requires=(seen(ClosedWithoutWord),), supports=(seen(ClosedWithoutWord, pace="five-seconds"),),
-        excludes=(*(seen(ClosedWithoutWord, pace=pace) for pace in ("at-once", "three-seconds", "later")), seen(NotTheServers)),
+        "server-host", requires=(seen(ClosedWithoutWord, ssh=True),),
+        supports=(seen(ClosedWithoutWord, pace="five-seconds", ssh=True),),
+        excludes=(
+            seen(ClosedWithoutWord, pace="at-once"), seen(ClosedWithoutWord, words="read"), seen(NotTheServers),
+        ),
         source="libwrap clean_exit.c sleeps 5 s before it exits; measured with Debian's sshd and tcpd",
     ),
     Cause(
         "closed.target.sshd.broken-child", "sshd cannot start its per-connection process (upgrade without restart, files gone)",
-        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=_NOT_SSHD,
+        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once", ssh=True),), excludes=_NOT_SSHD,
         source="measured: old listener with new binary, sshd-session removed, /run/sshd vanished",
     ),
     Cause(
         "closed.target.sshd.max-startups-unsaid", "sshd before 8.2 has too many unauthenticated connections and closes without a word",
-        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once"),), excludes=_NOT_SSHD,
+        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once", ssh=True),), excludes=_NOT_SSHD,
         source="OpenSSH sshd.c before commit fc173aeb1 (2019-11), read",
     ),
     Cause(
@@ -77,7 +80,8 @@ CAUSES = (
     ),
     Cause(
         "closed.target.dropbear.limit", "dropbear has too many unauthenticated connections (5 per address, 30 in all)",
-        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once"),), supports=(seen(SynAckMarked, tos=0x48),),
+        "server-host", requires=(seen(ClosedWithoutWord, pace="at-once", ssh=True),),
+        supports=(seen(SynAckMarked, tos=0x48, telling=True),),
         excludes=(seen(NotTheServers), seen(TookItIn)),
         source="dropbear default_options.h and svr-main.c; measured with 2022.83",
     ),

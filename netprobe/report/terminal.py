@@ -105,7 +105,7 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
         yield from _cited(evidence.text, frame_text(evidence.frames, names))
     yield from _alternative_lines(verdict)
     for reason in verdict.void:
-        yield from _wrapped(f"Void: {reason}", "  ", "dim")
+        yield from _wrapped(f"Not usable here: {reason}", "  ", "dim")
     steps = advice(verdict.cause, service)
     if steps:
         yield [("  Next", "underline")]
@@ -149,6 +149,7 @@ def _alternative_lines(verdict: Verdict) -> Iterator[Line]:
             continue
         yield [(f"  {heading}", "underline")]
         most = _ALTERNATIVES_SHOWN if standing is below else _WEAKER_SHOWN
+        most = len(standing) if len(standing) - most < 3 else most  # to hide one or two saves nothing
         for alternative in standing[:most]:
             yield [("    ", ""), (alternative.cause, "magenta")]
             yield from _wrapped(alternative.why, "      ", "")

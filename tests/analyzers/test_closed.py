@@ -30,13 +30,35 @@ def test_a_proxy_reads_and_closes_whether_asked_or_not(tmp_path: Path, closes: l
 
 @pytest.mark.parametrize(
     ("pause", "cause"),
-    [(3.01, "closed.target.proxy.backend-failed"), (2.5, "closed.target"), (5.02, "closed.target.sshd.tcp-wrappers")],
+    [(3.01, "closed.target"), (2.5, "closed.target"), (5.02, "closed.target.sshd.tcp-wrappers")],
 )
 @pytest.mark.parametrize("trip", [0.02, 0.4])
 def test_the_servers_time_is_a_round_trip_less(tmp_path: Path, pause: float, trip: float, cause: str) -> None:
     script = f"0 > S 1000\n+{trip} < S. 5000 ack 1001 ttl 60\n+.001 > . 1001 ack 5001\n"
     script += f"+{pause + trip} < F. 5001 ack 1001 ttl 60\n+.001 > F. 1001 ack 5002\n"
     assert verdict(tmp_path, script).cause == cause
+
+
+@pytest.mark.parametrize(("close", "cause"), [(READ, "closed.target.proxy.backend-failed"), (UNREAD, "closed.target")])
+def test_a_proxy_that_gives_up_after_three_seconds_has_read(tmp_path: Path, close: str, cause: str) -> None:
+    assert verdict(tmp_path, HANDSHAKE + close.replace("+.021", "+3.03")).cause == cause
+
+
+def test_five_seconds_and_read_is_no_wrapper(tmp_path: Path) -> None:
+    assert verdict(tmp_path, HANDSHAKE + READ.replace("+.021", "+5.03")).cause == "closed.target"
+
+
+def test_a_path_that_marks_everything_is_no_dropbear(tmp_path: Path) -> None:
+    other = "+1 > port 80 S 1\n+.02 < port 80 S. 9 ack 2 ttl 60 tos 0x48\n+.001 > port 80 . 2 ack 10\n"
+    script = HANDSHAKE.replace("ttl 60", "ttl 60 tos 0x48") + UNASKED + other
+    assert verdict(tmp_path, script).cause == "closed.target"
+
+
+@pytest.mark.parametrize("programs", [False, True])
+def test_one_hop_of_difference_after_accept_decides_nothing(tmp_path: Path, programs: bool) -> None:
+    """A standby machine, or another way back."""
+    reset = "R. 5012 ack 1012 ttl 59 win 500" if programs else "R 5012 ttl 59 win 0"
+    assert not verdict(tmp_path, HANDSHAKE + BANNER + f"+1 < {reset}").cause.startswith("closed.network.firewall")
 
 
 @pytest.mark.parametrize(("tos", "cause"), [("0x48", "closed.target.dropbear.limit"), ("0x10", "closed.target")])

@@ -7,7 +7,7 @@ import pytest
 from analyzers.model import Strength
 from netprobe.cli.filters import Filters
 from netprobe.replay.run import replay
-from tests.judge import said, verdict
+from tests.judge import by, said, verdict
 from tests.notation import SERVER4, tcp_packet, write_pcap
 
 OPEN = "+1 > port 2222 S 1 tos 0x10\n+.02 < port 2222 S. 9 ack 2 ttl {ttl}\n+.001 > port 2222 . 2 ack 10 tos 0x10\n"
@@ -16,6 +16,10 @@ CLOSED = "+1 > port 23 S 1 tos 0x10\n+.02 < port 23 R. 0 ack 2 ttl {ttl} tos {to
 
 def refused(ttl: int, tos: int, asked: int = 0x10, answer: str = "R. 0 ack 1001") -> str:
     return f"+1 > S 1000 tos {asked}\n+.02 < {answer} ttl {ttl} tos {tos} win 0\n"
+
+
+def flows(ttl: int, tos: int, asked: int = 0x10) -> str:
+    return "".join(by(700 + i, refused(ttl, tos, asked)) for i in range(3))
 
 
 @pytest.mark.parametrize(
@@ -30,20 +34,26 @@ def refused(ttl: int, tos: int, asked: int = 0x10, answer: str = "R. 0 ack 1001"
         (refused(62, 0) + CLOSED.format(ttl=62, tos=0x10) + OPEN.format(ttl=62), "reset.target.filter", Strength.INDICATED),
         # The path bleaches DSCP: the control shows zero as well.
         (refused(62, 0) + CLOSED.format(ttl=62, tos=0), "reset", Strength.CONSISTENT),
-        # A firewall on the path, with and without a control.
-        (refused(63, 0) + CLOSED.format(ttl=62, tos=0x10), "reset.network.firewall", Strength.INDICATED),
-        (refused(63, 0) + OPEN.format(ttl=62), "reset.network", Strength.INDICATED),
-        (refused(64, 0, asked=0) + OPEN.format(ttl=62), "reset.network", Strength.INDICATED),
-        # One hop nearer, and the stack's own: a host whose other port is a container's.
+        # A firewall on the path. One hop counts when several flows agree on it.
+        (refused(63, 0) + CLOSED.format(ttl=62, tos=0x10), "reset", Strength.CONSISTENT),
+        (flows(63, 0) + CLOSED.format(ttl=62, tos=0x10), "reset.network.firewall", Strength.INDICATED),
+        (refused(63, 0) + CLOSED.format(ttl=62, tos=0x10) + OPEN.format(ttl=62), "reset", Strength.CONSISTENT),
+        (refused(64, 0) + CLOSED.format(ttl=62, tos=0x10), "reset.network.firewall", Strength.INDICATED),
+        (refused(64, 0, asked=0) + CLOSED.format(ttl=62, tos=0x10), "reset.network", Strength.INDICATED),
+        # An open port may be forwarded behind the host that refuses: with containers, over a VPN.
+        (flows(63, 0) + OPEN.format(ttl=62), "reset", Strength.CONSISTENT),
+        (flows(64, 0, asked=0) + OPEN.format(ttl=61), "reset", Strength.CONSISTENT),
         (refused(62, 0x10) + OPEN.format(ttl=61), "reset", Strength.INDICATED),
-        (refused(62, 0, asked=0) + OPEN.format(ttl=61), "reset", Strength.CONSISTENT),
+        (refused(64, 0x10) + CLOSED.format(ttl=62, tos=0x10), "reset", Strength.INDICATED),
         # A forwarded port: the address itself answers closed ports from nearer, with its stack's marks.
-        (refused(61, 0x10) + CLOSED.format(ttl=62, tos=0x10), "reset.backend.closed-port", Strength.INDICATED),
-        (refused(61, 0) + CLOSED.format(ttl=62, tos=0x10), "reset.backend.filter", Strength.INDICATED),
-        # Farther than another port alone: a proxy in front may answer that one in the host's name.
-        (refused(61, 0) + OPEN.format(ttl=62), "reset", Strength.CONSISTENT),
-        # A firewall that refuses the control as well is no control.
-        (refused(64, 0) + CLOSED.format(ttl=64, tos=0) + OPEN.format(ttl=62), "reset.network", Strength.INDICATED),
+        (refused(61, 0x10) + CLOSED.format(ttl=62, tos=0x10), "reset", Strength.INDICATED),
+        (flows(61, 0x10) + CLOSED.format(ttl=62, tos=0x10), "reset.backend.closed-port", Strength.INDICATED),
+        (flows(61, 0) + CLOSED.format(ttl=62, tos=0x10), "reset.backend", Strength.INDICATED),
+        # Farther than an open port alone: a proxy in front may answer that one in the host's name.
+        (flows(61, 0) + OPEN.format(ttl=62), "reset", Strength.CONSISTENT),
+        # A control that is refused by the same device, or that another machine answers, is no control.
+        (flows(64, 0) + CLOSED.format(ttl=64, tos=0) + OPEN.format(ttl=62), "reset", Strength.CONSISTENT),
+        (flows(126, 0) + CLOSED.format(ttl=62, tos=0x10), "reset", Strength.CONSISTENT),
         # pf's constant is no copy.
         (refused(62, 0x10, asked=0x48), "reset", Strength.CONSISTENT),
     ],
@@ -54,8 +64,8 @@ def test_what_distance_and_marks_say_together(tmp_path: Path, script: str, cause
 
 
 def test_the_place_is_told_only_where_no_router_was_passed(tmp_path: Path) -> None:
-    assert verdict(tmp_path, refused(64, 0) + OPEN.format(ttl=62)).place.hop == 1
-    assert verdict(tmp_path, refused(63, 0) + OPEN.format(ttl=61)).place.hop is None
+    assert verdict(tmp_path, flows(64, 0) + CLOSED.format(ttl=62, tos=0x10)).place.hop == 1
+    assert verdict(tmp_path, flows(63, 0) + CLOSED.format(ttl=61, tos=0x10)).place.hop is None
 
 
 def test_without_a_control_the_test_is_void(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def stuck(size: int, error: str = "") -> str:
 
 def error(kind: str, sender: str) -> str:
     code = next(f"{t}/{c}" for (version, t, c), name in KINDS.items() if version == 4 and name == kind)
-    return f"+.01 < icmp {code} from {sender} quotes P. 1012 ack 5012\n"
+    ttl = 60 if sender == SERVER4 else 62
+    return f"+.01 < icmp {code} from {sender} ttl {ttl} quotes P. 1012 ack 5012\n"
 
 
 def test_a_smaller_segment_that_arrived_shows_the_size_to_be_the_reason(tmp_path: Path) -> None:
@@ -33,6 +34,12 @@ def test_a_smaller_segment_that_arrived_shows_the_size_to_be_the_reason(tmp_path
 
 def test_a_large_segment_alone_does_not(tmp_path: Path) -> None:
     assert verdict(tmp_path, stuck(1400)).cause == "stalled"
+
+
+def test_an_error_in_the_targets_name_from_nearer_is_not_the_targets(tmp_path: Path) -> None:
+    """A NAT box in front bears the address."""
+    nearer = error("admin-prohibited", SERVER4).replace("ttl 60", "ttl 62")
+    assert verdict(tmp_path, stuck(1400, nearer)).cause == "stalled.network.firewall.rule-inserted"
 
 
 @pytest.mark.parametrize(
