@@ -171,13 +171,13 @@ SAMPLES = (
         title="ssh said 'Connection refused' on ports 22 and 23 alike; port 2222 of the same machine worked.",
         story="A rule in the FORWARD chain of the second router, the last one before the server, rejected port 22 with "
         "a TCP reset in the server's name; sshd was listening there. Nothing listened on port 23, and the server's own "
-        "kernel answered with a RST. Sshd on port 2222 worked.",
+        "kernel answered with a RST. Sshd on port 2222 worked. The user tried port 22 three times.",
         truth=Truth("refused-rst", "reset.network.firewall", "firewall", 2),
         prepare=filtered("r2", "forward", "reject with tcp reset"),
-        steps=(Try(REFUSED), CLOSED_23, WORKS),
+        steps=(Try(REFUSED), Try(REFUSED), Try(REFUSED), CLOSED_23, WORKS),
         shows={
-            SYN_22: 1,
-            f"{RESET_TO_SYN.format(22)} && ip.ttl == 63 && ip.dsfield == 0": 1,
+            SYN_22: 3,
+            f"{RESET_TO_SYN.format(22)} && ip.ttl == 63 && ip.dsfield == 0": 3,
             f"{RESET_TO_SYN.format(23)} && ip.ttl == 62 && ip.dsfield == 0x10": 1,
             **logged_in(2222),
         },
@@ -204,13 +204,13 @@ SAMPLES = (
         title="ssh to a gateway said 'Connection refused' on ports 22 and 23; port 2222 worked.",
         story="The second router owns the public address 198.51.100.80. It forwards port 22 to an inside machine, "
         "203.0.113.21, where nothing listens: that machine's kernel sent the RST. Port 23 is not forwarded and closed "
-        "on the router itself, which also runs sshd on port 2222.",
+        "on the router itself, which also runs sshd on port 2222. The user tried port 22 three times.",
         truth=Truth("refused-rst", "reset.backend.closed-port", "backend", 3, f"{SERVICE} 22"),
         prepare=port_forward_closed,
-        steps=(Try(REFUSED, address=SERVICE), Try(REFUSED, 23, SERVICE), Try(port=2222, address=SERVICE)),
+        steps=(*[Try(REFUSED, address=SERVICE)] * 3, Try(REFUSED, 23, SERVICE), Try(port=2222, address=SERVICE)),
         shows={
-            SYN_22: 1,
-            f"{RESET_TO_SYN.format(22)} && ip.ttl == 62 && ip.dsfield == 0x10": 1,
+            SYN_22: 3,
+            f"{RESET_TO_SYN.format(22)} && ip.ttl == 62 && ip.dsfield == 0x10": 3,
             f"{RESET_TO_SYN.format(23)} && ip.ttl == 63 && ip.dsfield == 0x10": 1,
             "tcp.flags.syn == 1 && tcp.flags.ack == 1 && ip.ttl == 63 && tcp.srcport == 2222": 1,
             **closed(2222),
