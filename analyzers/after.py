@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, proxied_handshake
+from analyzers.attempts.subject import Subject, closed_by_server, proxied_handshake
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line, times
@@ -40,6 +40,7 @@ class SpokeOtherProtocol(Fact):
 
     protocol: str
     said: str
+    open: bool = False  # the server's side did not close
 
     def text(self) -> str:
         return f"the server speaks {_NAMES.get(self.protocol, self.protocol)}: {self.said!r}"
@@ -115,6 +116,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 count=len(group),
                 protocol=greeting(first),
                 said=first_line(first),
+                open=not closed_by_server(attempt),
             )
             yield from _slow_lines(attempt, group)
         elif subject.symptom == "mute":

@@ -156,7 +156,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
     crowd = subject.around.crowd(subject.service, rst.ttl)
     if crowd >= _CROWD:
         yield ResetCrowd(frames=(rst.number,), ttl=rst.ttl, addresses=crowd)
-    stands = _stands(refusals, others, crowd >= _CROWD)
+    stands = _stands(refusals, made_by, others, crowd >= _CROWD)
     if subject.rotation and stands in ("unknown", "same"):
         stands = "one-of-several"
     if made_by in ("stack", "filter") or stands not in ("unknown", "same"):
@@ -220,7 +220,7 @@ def _sooner(refusals: Refusals, others: list[Answer]) -> ResetSooner | None:
     return ResetSooner(frames=(rst.number, accepted[0].frame), after_ns=rst.ts_ns - syn.ts_ns, other_ns=floor)
 
 
-def _stands(refusals: Refusals, others: list[Answer], one_device: bool) -> str:
+def _stands(refusals: Refusals, made_by: str, others: list[Answer], one_device: bool) -> str:
     """Where the maker stands against other ports that are answered; unknown where that has an innocent explanation.
 
     An open port may be forwarded behind a host that itself refuses: only what another closed port answers tells whose RST
@@ -240,8 +240,10 @@ def _stands(refusals: Refusals, others: list[Answer], one_device: bool) -> str:
         return "unknown"
     if min(apart) > 0:
         return "nearer"
-    # A device in front may refuse the other port in the host's name: then that RST does not copy the SYN's DSCP.
-    return "farther" if any(_reflection(other) == "copied" for other in closed) else "unknown"
+    # An injector may start with any TTL, and a device in front may refuse the other port in the host's name: only stacks
+    # that answer both ports, as the copied DSCP shows, tell of a machine behind another.
+    both = made_by == "stack" and any(_reflection(other) == "copied" for other in closed)
+    return "farther" if both else "unknown"
 
 
 def _alike(mine: Segment, other: Segment) -> bool:

@@ -76,7 +76,8 @@ CAUSES = (
     ),
     Cause(
         "wrong-service.target.tarpit", "a tarpit holds the client with slow lines that never become an SSH greeting", "server-host",
-        requires=(seen(SlowLines),), supports=(seen(SlowLines),), source="endlessh's manual; RFC 4253 section 4.2 allows the lines",
+        requires=(seen(SpokeOtherProtocol, protocol="text", open=True),), supports=(seen(SlowLines),),
+        source="endlessh's manual; RFC 4253 section 4.2 allows the lines",
     ),
     Cause(
         "mute.target.service.tarpit", "a tarpit accepts and keeps its window shut, so that the client waits", "server-host",

@@ -96,10 +96,14 @@ class Session:
         self._wait([first, *others], self.options.wait_s)
 
     def _accepted(self, first: Flow) -> None:
-        """Connected: hear it out, and where it ended badly ask once more, without a word."""
+        """Connected: hear it out, and where it ended badly ask once more, without a word. Where it went well ask twice more:
+        one of several machines, or of several ways, may refuse."""
         self._wait([first], self.options.wait_s + first.plan.listen_s)
         came_up = first.talk.finished if first.talk.greeted else bool(first.talk.heard) and self.port != 22
-        if not came_up and self.options.budget > 1:
+        if came_up:
+            plans = [Plan(self.port, "no", _SILENT_S, 0)] * min(2, self.options.budget - 1)
+            self._wait([self._start(plan) for plan in plans], _SILENT_S)
+        elif self.options.budget > 1:
             self._pause(_REPEAT_S)
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)

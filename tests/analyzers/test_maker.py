@@ -48,7 +48,7 @@ def flows(ttl: int, tos: int, asked: int = 0x10) -> str:
         # A forwarded port: the address itself answers closed ports from nearer, with its stack's marks.
         (refused(61, 0x10) + CLOSED.format(ttl=62, tos=0x10), "reset", Strength.INDICATED),
         (flows(61, 0x10) + CLOSED.format(ttl=62, tos=0x10), "reset.backend.closed-port", Strength.INDICATED),
-        (flows(61, 0) + CLOSED.format(ttl=62, tos=0x10), "reset.backend", Strength.INDICATED),
+        (flows(61, 0) + CLOSED.format(ttl=62, tos=0x10), "reset", Strength.CONSISTENT),  # or an injector's odd TTL
         # Farther than an open port alone: a proxy in front may answer that one in the host's name.
         (flows(61, 0) + OPEN.format(ttl=62), "reset", Strength.CONSISTENT),
         # A control that is refused by the same device, or that another machine answers, is no control.
