@@ -23,7 +23,9 @@ class Plan:
     """What to try: a port, whether to speak SSH, wait for a greeting or only connect, and how long, in seconds."""
 
     port: int
-    speaks: str = "ssh"  # ssh: say the version line at once; listen: wait for theirs; no: leave when connected
+    speaks: str = (
+        "ssh"  # ssh: the version line at once; listen: behind theirs; hear: nothing, and leave; no: not even that
+    )
     patience_s: float = 7.0
     listen_s: float = 7.0
 
@@ -98,6 +100,10 @@ class Flow:
     def _listen(self) -> None:
         data = self.socket.recv(_READ)
         if not data:
+            self.finished = True
+            return
+        if self.plan.speaks == "hear":
+            self.talk.heard += data
             self.finished = True
             return
         heard = self.talk.greeted
