@@ -17,6 +17,7 @@ _COMMANDS = {
     "probe": "Ask many ports and hosts the SYN question only.",
     "replay": "Say how every TCP connection attempt in a capture ended, and why.",
     "explain": "Say what a cause is, how it looks, and how to tell it from its look-alikes.",
+    "lab": "Build a small network that fails in a known way, and look at it.",
     "samples": "List the captures that come with netprobe.",
 }
 
