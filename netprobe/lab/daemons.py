@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netprobe.lab.errors import BuildFailed
-from netprobe.lab.processes import finish, inside, listening, program, start
+from netprobe.lab.processes import await_ready, finish, inside, listening, program, start
 from netprobe.lab.scenario import Node
 
 # `ip netns exec` gives a mount namespace of its own: what is mounted here is seen by this daemon only.
@@ -58,10 +58,14 @@ def run_daemons(namespace: str, does: Node, folder: Path) -> list[subprocess.Pop
 
 def run_programs(namespace: str, does: Node) -> list[subprocess.Popen[str]]:
     """Start the lab's own programs on a node, one after the other, each when the one before is at work."""
-    started = [start(inside(namespace, program("services", *words.split())), ready=True) for words in does.programs]
+    started = [_started(namespace, "services", words) for words in does.programs]
     if does.wire:
-        started.append(start(inside(namespace, program("wire", *does.wire.split())), ready=True))
+        started.append(_started(namespace, "wire", does.wire))
     return started
+
+
+def _started(namespace: str, name: str, words: str) -> subprocess.Popen[str]:
+    return await_ready(start(inside(namespace, program(name, *words.split())), ready=True))
 
 
 def load_rules(namespace: str, does: Node) -> None:

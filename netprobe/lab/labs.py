@@ -12,7 +12,7 @@ from netprobe.lab.daemons import load_rules, run_daemons, run_programs
 from netprobe.lab.errors import UnknownScenario
 from netprobe.lab.needs import check
 from netprobe.lab.plan import orders
-from netprobe.lab.processes import end, environment, finish, inside, program
+from netprobe.lab.processes import await_ready, end, environment, finish, inside, program
 from netprobe.lab.recording import record
 from netprobe.lab.scenario import Scenario, Truth, load
 from netprobe.lab.signals import Pending, deferred
@@ -113,11 +113,12 @@ def _build(lab: Lab, captures: Mapping[str, str], pending: Pending) -> None:
         load_rules(state.namespace(node), does)
         if does.wire:
             lab._started += run_programs(state.namespace(node), does)
-    for node, file in captures.items():
-        pending.check()
-        recorder = record(state.namespace(node), file)
-        lab._started.append(recorder)
-        state.recorders.append(recorder.pid)
+    pending.check()
+    recorders = [record(state.namespace(node), file) for node, file in captures.items()]
+    lab._started += recorders
+    state.recorders += [recorder.pid for recorder in recorders]
+    for recorder in recorders:
+        await_ready(recorder)
     for node, does in scenario.nodes.items():
         pending.check()
         lab._started += run_daemons(state.namespace(node), does, state.folder / node)

@@ -48,8 +48,8 @@ def _telling(said: list[str]) -> str:
 
 
 def start(argv: Sequence[str], log: IO[Any] | int = subprocess.DEVNULL, ready: bool = False) -> subprocess.Popen[str]:
-    """Start a process that stays. With `ready`, return when it has printed a line; BuildFailed if it ends before."""
-    process = subprocess.Popen(
+    """Start a process that stays. With `ready` it is one that prints a line when it is at work: see `await_ready`."""
+    return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if ready else log,
@@ -58,13 +58,16 @@ def start(argv: Sequence[str], log: IO[Any] | int = subprocess.DEVNULL, ready: b
         env=environment(),
         start_new_session=True,
     )
-    if ready:
-        assert process.stdout is not None
-        with process.stdout as stdout:
-            said = select.select([stdout], [], [], 10)[0] and stdout.readline()
-        if not said:
-            end(process)
-            raise BuildFailed(f"{' '.join(argv[-3:])} did not start")
+
+
+def await_ready(process: subprocess.Popen[str], seconds: float = 10) -> subprocess.Popen[str]:
+    """Return when the process has printed a line; BuildFailed if it ends before."""
+    assert process.stdout is not None
+    with process.stdout as stdout:
+        said = select.select([stdout], [], [], seconds)[0] and stdout.readline()
+    if not said:
+        end(process)
+        raise BuildFailed(f"{' '.join(list(process.args)[-3:])} did not start")  # type: ignore[arg-type]
     return process
 
 

@@ -23,7 +23,8 @@ _TCPDUMP = (
 def record(namespace: str, file: str) -> subprocess.Popen[str]:
     """Record all interfaces of a namespace into a file, from now until the process is told to end (SIGTERM).
 
-    pcapng if the name ends so; otherwise pcap (Linux cooked, since it holds several interfaces).
+    pcapng if the name ends so; otherwise pcap (Linux cooked, since it holds several interfaces). It has begun when the process
+    says a line.
     """
     path = str(Path(file).absolute())
     if path.endswith(".pcapng"):

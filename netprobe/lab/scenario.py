@@ -124,8 +124,8 @@ def read(name: str, document: dict[str, Any], parameters: Mapping[str, Value]) -
     chain = str(document.get("chain", "client - before - server"))
     delay = chosen["delay_ms"]
     if delay:
-        chain = chain.replace("client -", "client - line -", 1)
-        settings["line"] = {"wire": f"delay {delay}"}
+        chain = chain.replace("client -", "client - slow -", 1)
+        settings["slow"] = {"wire": f"delay {delay}"}
     wires = {node for node, does in settings.items() if "wire" in does}
     topology = lay_out([chain, *document.get("branches", ())], chosen, wires, family)
     known: dict[str, Any] = {

@@ -7,6 +7,7 @@
     services.py dying PORT            accepts, says half a greeting, and is gone
     services.py full PORT             a listener that never accepts, its queue already full
     services.py hold ADDRESS PORT N   opens N connections, waits for a greeting, and keeps them open without a word
+    services.py call ADDRESS PORT N   opens N connections, one after the other, waits for a greeting and leaves
 
 Each says "ready" when it is at work, and ends when its lab does.
 """
@@ -74,14 +75,21 @@ def hold(address: str, port: str, number: str) -> None:
     time.sleep(86400)
 
 
+def call(address: str, port: str, number: str) -> None:
+    for _ in range(int(number)):
+        with socket.create_connection((address, int(port)), timeout=5) as connection:
+            connection.recv(256)
+    print("ready", flush=True)
+
+
 def main(what: str, *arguments: str) -> None:
     talks = {"http": http, "silent": silent, "tarpit": tarpit, "closing": closing, "dying": dying}
     if what in talks:
         serve(arguments[0], talks[what])
     elif what == "full":
         full(*arguments)
-    elif what == "hold":
-        hold(*arguments)
+    elif what in ("hold", "call"):
+        {"hold": hold, "call": call}[what](*arguments)
     else:
         sys.exit(f"no program {what}")
 
