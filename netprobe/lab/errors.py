@@ -9,11 +9,15 @@ class Unavailable(Exception):
     """This machine cannot build the lab: not root, a tool or a version is missing."""
 
 
+class Unsuited(Unavailable):
+    """A tool is there, but in a version that cannot show this scenario."""
+
+
 class BuildFailed(Exception):
     """The lab was begun and could not be finished; nothing of it is left."""
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """A signal asked to stop; nothing of the lab is left. `number` is the signal's."""
 
     def __init__(self, number: int) -> None:

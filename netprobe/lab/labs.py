@@ -73,7 +73,7 @@ class Lab:
 
     def down(self) -> None:
         """Remove everything. Doing it twice does no harm."""
-        with deferred():
+        with deferred() as pending:
             remove(self.state)
             for process in self._started:
                 for pipe in (process.stdout, process.stderr):
@@ -81,6 +81,7 @@ class Lab:
                         pipe.close()
                 end(process)
             self._started.clear()
+        pending.hand_on()
 
 
 def raise_lab(scenario: Scenario, label: str | None, captures: Mapping[str, str], pending: Pending) -> Lab:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-from netprobe.lab.errors import Unavailable
+from netprobe.lab.errors import Unavailable, Unsuited
 from netprobe.lab.processes import PATH
 from netprobe.lab.scenario import Scenario
 
@@ -47,13 +47,13 @@ def _require(name: str, need: str) -> None:
     if need == "libwrap":
         linked = sshd and subprocess.run(["ldd", sshd], capture_output=True, text=True).stdout
         if not linked or "libwrap" not in linked:
-            raise Unavailable(f"{name} needs an sshd that knows hosts.deny (linked with libwrap); this one does not")
+            raise Unsuited(f"{name} needs an sshd that knows hosts.deny (linked with libwrap); this one does not")
     elif match := re.fullmatch(r"sshd (>=|<) (\d+)\.(\d+)", need):
         said = sshd and subprocess.run([sshd, "-V"], capture_output=True, text=True).stderr
         found = re.search(r"OpenSSH_(\d+)\.(\d+)", said or "")
         have = (int(found[1]), int(found[2])) if found else (0, 0)
         if (have >= (int(match[2]), int(match[3]))) != (match[1] == ">="):
             word = "or later" if match[1] == ">=" else "excluded, or earlier"
-            raise Unavailable(f"{name} needs OpenSSH {match[2]}.{match[3]} {word}; this one is {have[0]}.{have[1]}")
+            raise Unsuited(f"{name} needs OpenSSH {match[2]}.{match[3]} {word}; this one is {have[0]}.{have[1]}")
     else:
         raise ValueError(f"{name}: unknown requirement {need}")

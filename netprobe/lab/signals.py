@@ -28,6 +28,11 @@ class Pending:
         if self.number is not None:
             raise Interrupted(self.number)
 
+    def hand_on(self) -> None:
+        """Give the signal to whoever handled signals before."""
+        if self.number is not None:
+            signal.raise_signal(self.number)
+
 
 @contextmanager
 def deferred() -> Iterator[Pending]:
@@ -41,4 +46,4 @@ def deferred() -> Iterator[Pending]:
         yield pending
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -23,11 +23,11 @@ def main(address: str, port: str, wait: str, manner: str = "speak", source: str 
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind((source, int(sport)))
             sock.connect((address, int(port)))
-            sock.settimeout(max(0.05, float(wait) - (time.monotonic() - began)))
             if manner == "speak":
                 sock.sendall(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")
             heard = b""
             while b"\n" not in heard or not heard.startswith(b"SSH-"):
+                sock.settimeout(max(0.01, float(wait) - (time.monotonic() - began)))
                 got = sock.recv(4096)
                 if not got:
                     said["end"] = "eof"

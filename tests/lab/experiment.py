@@ -64,13 +64,14 @@ def observe(
         files = {node: str(Path(folder) / f"{node}.pcapng") for node in scenario.topology.nodes}
         with up(scenario, label, files) as lab:
             for one in tries:
-                seen.calls.append(ask(lab, **{"wait": wait, **one}))
+                source = {"source": lab.scenario.topology.service} if one.get("source") else {}
+                seen.calls.append(ask(lab, **{"wait": wait, **one, **source}))
             if ssh:
-                seen.said = lab.run("client", [*SSH, "-o", f"ConnectTimeout={int(wait)}", lab.target, "true"]).stderr
+                seen.said = lab.run("client", ["timeout", str(wait), *SSH, lab.target, "true"]).stderr
         seen.frames = {node: read(node, Path(file)) for node, file in files.items()}
     return seen
 
 
 SSH = [
-    "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+    "ssh", "-v", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
 ]  # fmt: skip
