@@ -38,8 +38,15 @@ def finish(argv: Sequence[str], text: str = "", seconds: float = 20) -> str:
     )
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no reason given"]
-        raise BuildFailed(f"{Path(argv[0]).name} failed: {_telling(said)}")
+        raise BuildFailed(f"{_what(argv)} failed: {_telling(said)}")
     return done.stdout
+
+
+def _what(argv: Sequence[str]) -> str:
+    """The tool behind a command line, and where it ran."""
+    if list(argv[:3]) == ["ip", "netns", "exec"]:
+        return f"{argv[4]} in {argv[3]}"
+    return next((Path(word).stem for word in argv if word.startswith(str(_INSIDE))), Path(argv[0]).name)
 
 
 def _telling(said: list[str]) -> str:

@@ -204,8 +204,9 @@ def _allowed(key: str, offer: Any) -> list[Value]:
 
 
 def _choose(name: str, offers: dict[str, Any], parameters: Mapping[str, Value]) -> dict[str, Value]:
-    family = int(parameters.get("family", _allowed("family", offers["family"])[0]))
-    offers = {key: _of_family(offer, family) for key, offer in offers.items()}
+    families = _allowed("family", offers["family"])
+    family = next((n for n in families if str(n) == str(parameters.get("family"))), families[0])
+    offers = {key: _of_family(offer, int(family)) for key, offer in offers.items()}
     chosen: dict[str, Value] = {key: _allowed(key, offer)[0] for key, offer in offers.items()}
     for key, value in parameters.items():
         if key not in offers:
