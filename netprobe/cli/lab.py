@@ -64,7 +64,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="Show what can be built.")
 @click.argument("scenario", required=False, metavar="[NAME]")
 def list_(scenario: str | None) -> None:
     """List the scenarios, or tell one: what is done in it, its parameters, and which answer is true."""
@@ -90,7 +90,7 @@ def list_(scenario: str | None) -> None:
             click.echo(f"{'parameter':11} {key}={values[0]}" + (f" (or {few})" if few else ""))
 
 
-@command.command("up")
+@command.command("up", short_help="Build a lab and keep it.")
 @click.argument("scenario", metavar="NAME")
 @_SET
 @_CAPTURE
@@ -110,7 +110,11 @@ def up(scenario: str, parameters: dict[str, str], captures: dict[str, str], labe
         click.echo(f"  remove  netprobe lab down {name}")
 
 
-@command.command("run", context_settings={"allow_interspersed_args": True})
+@command.command(
+    "run",
+    short_help="Build a lab, run a command on its client, remove it.",
+    context_settings={"allow_interspersed_args": True},
+)
 @click.argument("scenario", metavar="NAME")
 @click.argument("argv", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
 @_SET
@@ -133,7 +137,7 @@ def run(
     _inside(scenario, list(argv), parameters, captures, label, node)
 
 
-@command.command("shell")
+@command.command("shell", short_help="Have a shell on the client of a lab.")
 @click.argument("scenario", metavar="NAME")
 @_SET
 @_CAPTURE
@@ -144,7 +148,7 @@ def shell(scenario: str, parameters: dict[str, str], captures: dict[str, str], l
     _inside(scenario, [os.environ.get("SHELL") or "/bin/sh"], parameters, captures, label, node)
 
 
-@command.command("down")
+@command.command("down", short_help="Remove labs that are up.")
 @click.argument("labels", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everything", is_flag=True, help="All labs that are up.")
 def down(labels: tuple[str, ...], everything: bool) -> None:

@@ -3,15 +3,49 @@
 A scenario has one or more variants. `families`: a second variant need not be run in both.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from netprobe.lab.scenario import names
-from tests.lab.experiment import Observation
-from tests.lab.frames import Seen
-
-Check = Callable[[Observation], None]
+from tests.lab.checks import (
+    Check,
+    all_of,
+    asymmetric,
+    banner_reset,
+    big_ones_vanish,
+    bleached,
+    closed_unsaid,
+    copied,
+    errno,
+    filter_made,
+    haproxy_in_turn,
+    heard,
+    in_turn,
+    kernel_made,
+    like_a_firewall,
+    limited,
+    lossy,
+    made_by,
+    mute,
+    no_router_spoke,
+    one_sided,
+    only_after,
+    other_port_works,
+    quoted_ttl,
+    rate,
+    refused_by_injector,
+    second_address_works,
+    starts_with_ttl,
+    stripped,
+    synproxy_closed,
+    the_server_answered,
+    the_server_too,
+    translated,
+    two_ways,
+    unable,
+    works_elsewhere,
+    zero_window,
+)
 
 
 @dataclass(frozen=True)
@@ -26,258 +60,6 @@ class Expectation:
     also: Check | None = None
     instead: Check | None = None
     families: tuple[int, ...] = (4, 6)
-
-
-def answer(seen: Observation) -> Seen:
-    """The first thing that the client got."""
-    return next(f for f in seen.frames["client"] if not f.out and f.sport in (seen.scenario.port, 0))
-
-
-def resets(seen: Observation) -> list[Seen]:
-    return [f for f in seen.frames["client"] if not f.out and "R" in f.flags]
-
-
-def kernel_made(seen: Observation) -> None:
-    assert answer(seen).tos == 0x48, "a closed port reflects the DSCP of the SYN"
-
-
-def filter_made(seen: Observation) -> None:
-    assert answer(seen).tos == 0
-
-
-def other_port_works(seen: Observation) -> None:
-    filter_made(seen)
-    assert seen.calls[1]["heard"].startswith("SSH-")
-
-
-def works_elsewhere(seen: Observation) -> None:
-    assert seen.calls[1]["heard"].startswith("SSH-")
-
-
-def made_by(node: str, chosen: Callable[[Seen], bool]) -> Check:
-    def check(seen: Observation) -> None:
-        assert seen.origin(chosen) == {node}
-
-    return check
-
-
-def quoted_ttl(arrival: bool) -> Check:
-    """FORWARD quotes the TTL after it was lowered, INPUT and routes as the packet came in."""
-
-    def check(seen: Observation) -> None:
-        quoted = answer(seen).quoted
-        assert quoted is not None
-        assert quoted.ttl == 64 - seen.scenario.truth.hop + arrival
-
-    return check
-
-
-def only_after(seconds: float) -> Check:
-    def check(seen: Observation) -> None:
-        assert seen.call["after"] > seconds
-
-    return check
-
-
-def the_server_answered(seen: Observation) -> None:
-    assert seen.at("server", flags="SA", out=True)
-    assert seen.at("router", flags="SA", out=False)
-    assert not seen.at("router", flags="SA", out=True)
-
-
-def errno(value: str, v6: str = "") -> Check:
-    def check(seen: Observation) -> None:
-        assert seen.call["errno"] == (v6 if v6 and seen.scenario.family == 6 else value)
-
-    return check
-
-
-def all_of(*checks: Check) -> Check:
-    def check(seen: Observation) -> None:
-        for one in checks:
-            one(seen)
-
-    return check
-
-
-def in_turn(seen: Observation) -> None:
-    assert seen.calls[0]["heard"].startswith("SSH-")
-    assert [seen.calls[n]["errno"] for n in (1, 2)] == ["ECONNREFUSED", "ETIMEDOUT"]
-    assert seen.origin(lambda f: f.flags in ("RA", "AR")) == {"two"}
-    assert seen.reached(lambda f: f.flags == "S")[-3:] == ["one", "two", "three"]
-
-
-def haproxy_in_turn(seen: Observation) -> None:
-    ends = sorted((call["heard"][:4], call["end"]) for call in seen.calls)
-    assert ends == [("", "eof"), ("SSH-", "")]
-    assert 2.5 < max(call["after"] for call in seen.calls) < 4
-    assert seen.origin(lambda f: f.flags == "S" and f.target == seen.scenario.topology.addresses["one"]) == {"proxy"}
-
-
-def closed_unsaid(seen: Observation) -> None:
-    assert seen.call["heard"] == ""
-    assert seen.call["end"] in ("eof", "reset")
-
-
-def zero_window(seen: Observation) -> None:
-    (first,) = [f for f in seen.at("client", flags="SA") if not f.out][:1]
-    assert first.window == 0
-    assert "proxy" in seen.origin(lambda f: f.flags == "SA" and f.window == 0)
-
-
-def synproxy_closed(seen: Observation) -> None:
-    zero_window(seen)
-    assert seen.call["end"] == "reset"
-    assert seen.origin(lambda f: "R" in f.flags) >= {"server"}
-
-
-def mute(seen: Observation) -> None:
-    assert (seen.call["heard"], seen.call["end"], seen.call["errno"]) == ("", "", "ETIMEDOUT")
-
-
-def heard(text: str) -> Check:
-    def check(seen: Observation) -> None:
-        assert text in seen.call["heard"]
-
-    return check
-
-
-def limited(seen: Observation) -> None:
-    assert seen.calls[0]["heard"].startswith("SSH-")
-    assert seen.calls[-1]["errno"] == "ECONNREFUSED"
-    assert seen.origin(lambda f: f.kind == "icmp") == {"server"}
-
-
-def second_address_works(seen: Observation) -> None:
-    assert seen.calls[1]["heard"].startswith("SSH-")
-    assert seen.at("client", flags="S", out=True)[-1].source == seen.scenario.topology.service
-
-
-def banner_reset(seen: Observation) -> None:
-    assert seen.call["end"] == "reset"
-    (reset,) = resets(seen)[:1]
-    assert (reset.flags, reset.window, reset.tos) == ("R", 0, 0)
-    assert 64 - reset.ttl == seen.scenario.truth.hop - 1
-    assert "firewall" in seen.origin(lambda f: "R" in f.flags and f.sport == 22)
-    assert not seen.at("server", payload=b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")
-
-
-def one_sided(seen: Observation) -> None:
-    mute(seen)
-    left = next(f.time for f in seen.frames["client"] if f.out and "F" in f.flags)
-    assert all(f.time > left for f in resets(seen))
-    assert any("R" in f.flags for f in seen.frames["server"] if not f.out)
-    assert seen.at("server", out=True, flags="SA")
-
-
-def big_ones_vanish(seen: Observation) -> None:
-    assert seen.call["heard"].startswith("SSH-")
-    assert "SSH2_MSG_KEXINIT sent" in seen.said
-    assert "SSH2_MSG_KEXINIT received" not in seen.said
-    limit = int(seen.scenario.parameters["mtu"])
-    head = 52 if seen.scenario.family == 4 else 72
-    assert any(len(f.payload) + head > limit for f in seen.at("router", out=False))
-    assert not any(len(f.payload) + head > limit for f in seen.at("router", out=True))
-
-
-def unable(seen: Observation) -> None:
-    assert "no matching key exchange method found. Their offer: diffie-hellman-group14-sha1" in seen.said
-
-
-def lossy(seen: Observation) -> None:
-    came, went = len(seen.at("router", out=False)), len(seen.at("router", out=True))
-    assert 0.3 * came < went < 0.95 * came
-
-
-def rate(seen: Observation) -> None:
-    asked = len(seen.at("firewall", flags="S", out=False))
-    answered = len(seen.at("firewall", kind="icmp", out=True))
-    assert seen.origin(lambda f: f.kind == "icmp") == {"firewall"}
-    if seen.scenario.family == 4:
-        assert {call["errno"] for call in seen.calls} == {"EHOSTUNREACH", "ETIMEDOUT"}
-        assert 6 <= answered < asked
-    else:
-        assert 6 <= answered <= asked
-
-
-def asymmetric(seen: Observation) -> None:
-    (reset,) = resets(seen)
-    assert seen.call["errno"] == "ECONNREFUSED"
-    assert seen.origin(lambda f: "R" in f.flags) == {"server"}
-    assert not any("R" in f.flags for f in seen.frames["out"])
-    assert any("R" in f.flags for f in seen.frames["back"])
-    assert reset.ttl == 64 - 3
-
-
-def bleached(seen: Observation) -> None:
-    assert answer(seen).tos == 0
-    assert seen.at("client", flags="S")[0].tos == 0x48
-    assert seen.at("server", flags="S")[0].tos == 0
-
-
-def stripped(seen: Observation) -> None:
-    sent, got = seen.at("client", flags="S", out=True)[0], seen.at("server", flags="S", out=False)[0]
-    kinds = {b"\x08\x0a": "timestamps", b"\x04\x02": "sack", b"\x03\x03": "window scaling"}
-    assert all(kind in sent.options for kind in kinds)
-    assert not any(kind in got.options for kind in kinds)
-
-
-def translated(seen: Observation) -> None:
-    carrier = {f.source for f in seen.at("carrier", flags="S", out=True)}
-    assert carrier
-    assert seen.scenario.topology.addresses["client"] not in carrier
-
-
-def two_ways(seen: Observation) -> None:
-    """Each source port always goes one way: through the filter and refused, or past it and answered."""
-    ends = {one["errno"] for one in seen.calls}
-    assert ends == {None, "ECONNREFUSED"}
-    filtered = {f.sport for f in seen.at("filtered", flags="S", out=False)}
-    past = {f.sport for f in seen.at("open", flags="S", out=False)}
-    assert filtered
-    assert past
-    assert not filtered & past
-    assert {f.dport for f in resets(seen)} == filtered
-    assert seen.origin(lambda f: f.flags in ("RA", "AR") and f.seq == 0) == {"filtered"}
-
-
-def copied(what: str) -> Check:
-    def check(seen: Observation) -> None:
-        syn = seen.at("injector", flags="S", out=False)[0]
-        made = next(f for f in seen.frames["injector"] if f.out and "R" in f.flags)
-        field = {"ttl": "ttl", "id": "ident", "window": "window"}[what]
-        assert getattr(made, field) == getattr(syn, field)
-
-    return check
-
-
-def refused_by_injector(seen: Observation) -> None:
-    assert seen.call["errno"] == "ECONNREFUSED"
-    assert seen.origin(lambda f: "R" in f.flags) == {"injector"}
-    assert "server" not in seen.reached(lambda f: f.flags == "S")
-
-
-def like_a_firewall(seen: Observation) -> None:
-    (reset,), (syn,) = resets(seen), seen.at("client", flags="S", out=True)
-    assert (reset.window, reset.ttl) == (syn.window, 255 - seen.scenario.truth.hop + 1)
-
-
-def the_server_too(seen: Observation) -> None:
-    assert seen.call["errno"] == "ECONNREFUSED"
-    assert "injector" in seen.origin(lambda f: "R" in f.flags and f.sport == 22)
-    first, second = [f for f in seen.frames["client"] if not f.out][:2]
-    assert "R" in first.flags
-    assert second.flags == "SA"
-
-
-def starts_with_ttl(seen: Observation) -> None:
-    assert resets(seen)[0].ttl == int(seen.scenario.parameters["ttl"]) - seen.scenario.truth.hop + 1
-    kernel_made(seen)
-
-
-def no_router_spoke(seen: Observation) -> None:
-    kernel_made(seen)
-    assert not [f for frames in seen.frames.values() for f in frames if f.kind == "icmp"]
 
 
 TWICE: list[dict[str, Any]] = [{}, {"port": 2222}]
@@ -334,7 +116,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "nat-no-mapping": [_One(tries=TWICE, also=works_elsewhere)],
     "nat-open-inside": [_One()],
     "no-common-algorithm": [_One(wait=3, ssh=True, also=unable)],
-    "no-return-route": [_One()],
+    "no-return-route": [_One(), *(_One({"kind": k}, families=(4,)) for k in ("unreachable", "prohibit", "blackhole"))],
     "option-stripping": [_One(also=stripped)],
     "penalties": [_One(also=heard("Not allowed"))],
     "pmtu-black-hole": [_One(wait=2, ssh=True, also=big_ones_vanish)],
