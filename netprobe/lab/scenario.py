@@ -61,9 +61,9 @@ class Node:
 class Truth:
     """What really happens to a connection to `server` ("ADDRESS PORT").
 
-    `outcome` is how attempts end, in the words of the replay; `also` how other attempts of the same scenario may end, by chance
-    or by timing. `cause` is the deepest true id, `actor` the kind of device at fault, `node` its name, `hop` its distance from
-    the client's interface: 0 for the client, 1 for its first router.
+    `outcome` is how attempts end, in the words of the replay, and `cause` the deepest true id of why. Where chance, turn or timing
+    decide, other attempts may end as `also` says; if they end well, `cause` is not about them. `actor` is the kind of device at
+    fault, `node` its name, `hop` its distance from the client's interface: 0 for the client, 1 for its first router.
     """
 
     outcome: str

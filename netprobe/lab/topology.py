@@ -4,11 +4,13 @@ Pure: rows of words in, a plan out. The client's network is 192.0.2.0/24, the on
 others are small pieces of 198.51.100.0/24 (2001:db8:1::/64, 2001:db8:2::/64 and 2001:db8:0:N::/64).
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
+
+_DETOUR = 100  # what a cable off the first row counts on the way: more than the whole row
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Topology:
     """The plan: `nodes` in the order of the rows, `routers` those that forward, `plain` the ones that the rows only count.
 
     `addresses` has each node's address that faces the client; `networks` the two nodes on each network; `neighbours`, for each
-    node, the nodes it can send to and their addresses there. `service`, `nobody`, `neighbour`: addresses for scenarios.
+    node, the nodes it can send to and their addresses there; `row` the pairs of neighbours of the first row. `service`,
+    `nobody` and `neighbour` are addresses for scenarios. The ends of the first row are hosts: they never forward.
     """
 
     nodes: tuple[str, ...]
@@ -44,22 +47,28 @@ class Topology:
     addresses: Mapping[str, str]
     networks: Mapping[str, tuple[str, ...]]
     neighbours: Mapping[str, Mapping[str, str]]
+    row: frozenset[frozenset[str]]
     service: str
     nobody: str
     neighbour: str
 
     def ways(self, destination: Sequence[str]) -> dict[str, str]:
-        """For every node that is not among `destination`, the neighbour on the shortest way there."""
+        """For every node that is not among `destination`, the neighbour on the way there: the shortest, along the first row."""
         way: dict[str, str] = {}
-        queue = deque(destination)
+        queue = [(0, index, node, node) for index, node in enumerate(destination)]
+        settled: set[str] = set()
         while queue:
-            here = queue.popleft()
-            for neighbour in self.neighbours[here]:
-                if neighbour in way or neighbour in destination:
+            cost, _, here, toward = heappop(queue)
+            if here in settled:
+                continue
+            settled.add(here)
+            if here not in destination:
+                way[here] = toward
+                if here not in self.routers:
                     continue
-                way[neighbour] = here
-                if neighbour in self.routers:
-                    queue.append(neighbour)
+            for neighbour in self.neighbours[here]:
+                step = 1 if frozenset((here, neighbour)) in self.row else _DETOUR
+                heappush(queue, (cost + step, self.nodes.index(neighbour), neighbour, here))
         return way
 
 
@@ -95,12 +104,13 @@ def lay_out(rows: Iterable[str], counts: Mapping[str, object], wires: set[str], 
         links.append(Link(*ends))
     return Topology(
         nodes=tuple(distance),
-        routers=frozenset(node for node, others in neighbours.items() if len(others) > 1),
+        routers=frozenset(node for node, others in neighbours.items() if len(others) > 1) - {paths[0][0], paths[0][-1]},
         plain=tuple(node for node in distance if node not in " ".join(written).split()),
         links=tuple(links),
         addresses=addresses,
         networks=networks,
         neighbours=neighbours,
+        row=frozenset(frozenset((segment[0], segment[-1])) for segment in segments[: last + 1]),
         service="198.51.100.250" if family == 4 else "2001:db8:3::80",
         nobody="203.0.113.99" if family == 4 else "2001:db8:2::99",
         neighbour="192.0.2.99" if family == 4 else "2001:db8:1::99",

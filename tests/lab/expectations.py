@@ -96,6 +96,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
         _One({"type": "policy-fail"}, wait=2.5, families=(6,)),
     ],
     "host-reset": [_One(tries=TWICE, also=other_port_works)],
+    "host-rp-filter": [_One()],
     "host-ttl": [_One({"ttl": 128}, also=starts_with_ttl), _One({"ttl": 255}, also=starts_with_ttl, families=(4,))],
     "icmp-limited": [_One(tries=SEVERAL, instead=rate)],
     "injector": [
@@ -113,6 +114,8 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "max-startups-new": [_One(also=heard("Not allowed"))],
     "nat-closed-inside": [_One(also=kernel_made), _One({"behind": 3}, also=kernel_made)],
     "nat-dead-inside": [DEAD],
+    "nat-filtered-inside": [_One(tries=TWICE, also=other_port_works)],
+    "nat-silent-inside": [_One(wait=4, tries=TWICE, also=works_elsewhere)],
     "nat-no-mapping": [_One(tries=TWICE, also=works_elsewhere)],
     "nat-open-inside": [_One()],
     "no-common-algorithm": [_One(wait=3, ssh=True, also=unable)],

@@ -148,6 +148,9 @@ def accepted(observed: Observation) -> None:
     truth = observed.scenario.truth
     assert observed.call["errno"] in (None, "ETIMEDOUT")
     assert [f for f in observed.at("client", flags="SA") if not f.out]
+    if observed.call["end"]:  # it was closed, and by whom the truth says
+        port = observed.scenario.port
+        assert truth.node in observed.origin(lambda f: f.sport == port and ("R" in f.flags or "F" in f.flags))
     if truth.cause == "healthy.ssh":
         assert observed.call["heard"].startswith("SSH-2.0-OpenSSH")
         assert observed.origin(

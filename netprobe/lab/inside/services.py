@@ -2,7 +2,7 @@
 
     services.py http PORT             a web server: answers what is not HTTP with 400
     services.py silent PORT           accepts, never reads, never says anything
-    services.py tarpit PORT           sends an endless line, slowly, that never becomes a greeting
+    services.py tarpit PORT SECONDS   sends a line every so many seconds, which is never a greeting
     services.py closing PORT          accepts and closes at once
     services.py dying PORT            accepts, says half a greeting, and is gone
     services.py full PORT             a listener that never accepts, its queue already full
@@ -42,11 +42,14 @@ def silent(connection: socket.socket) -> None:
         time.sleep(3600)
 
 
-def tarpit(connection: socket.socket) -> None:
-    with connection:
-        for number in range(3600):
-            connection.sendall(b"%x\r\n" % (number * 2654435761 % 2**32))
-            time.sleep(0.5)
+def tarpit(seconds: str) -> Callable[[socket.socket], None]:
+    def talk(connection: socket.socket) -> None:
+        with connection:
+            for number in range(3600):
+                connection.sendall(b"%x\r\n" % ((number + 1) * 2654435761 % 2**32))
+                time.sleep(int(seconds))
+
+    return talk
 
 
 def closing(connection: socket.socket) -> None:
@@ -83,9 +86,11 @@ def call(address: str, port: str, number: str) -> None:
 
 
 def main(what: str, *arguments: str) -> None:
-    talks = {"http": http, "silent": silent, "tarpit": tarpit, "closing": closing, "dying": dying}
+    talks = {"http": http, "silent": silent, "closing": closing, "dying": dying}
     if what in talks:
         serve(arguments[0], talks[what])
+    elif what == "tarpit":
+        serve(arguments[0], tarpit(arguments[1]))
     elif what == "full":
         full(*arguments)
     elif what in ("hold", "call"):
