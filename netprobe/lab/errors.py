@@ -2,7 +2,7 @@
 
 
 class UnknownScenario(Exception):
-    """No scenario of this name, or no such parameter, value, node or lab: the user asked for something that is not there."""
+    """No such scenario, parameter, value, node, lab or directory: the user asked for something that is not there."""
 
 
 class Unavailable(Exception):

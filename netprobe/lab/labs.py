@@ -7,13 +7,13 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from netprobe.lab.daemons import load_rules, run_daemons, run_programs
 from netprobe.lab.errors import UnknownScenario
 from netprobe.lab.needs import check
 from netprobe.lab.plan import orders
-from netprobe.lab.processes import await_ready, end, environment, finish, inside, program
-from netprobe.lab.recording import record
+from netprobe.lab.processes import await_ready, end, environment, finish, inside, program, start
 from netprobe.lab.scenario import Scenario, Truth, load
 from netprobe.lab.signals import Pending, deferred
 from netprobe.lab.state import State, remove
@@ -91,9 +91,11 @@ def raise_lab(scenario: Scenario, label: str | None, captures: Mapping[str, str]
         raise UnknownScenario(f"not a label: {label} (small letters, digits and hyphens, at most 31)")
     state = State(label, scenario.name, dict(scenario.parameters), list(scenario.topology.nodes))
     lab = Lab(scenario, state)
-    for node in captures:
+    for node, file in captures.items():
         lab.node(node)
-    check(scenario, dict(captures))
+        if not Path(file).absolute().parent.is_dir():
+            raise UnknownScenario(f"cannot write {file}: there is no such directory")
+    check(scenario)
     state.claim()
     try:
         _build(lab, captures, pending)
@@ -115,7 +117,10 @@ def _build(lab: Lab, captures: Mapping[str, str], pending: Pending) -> None:
         if does.wire:
             lab._started += run_programs(state.namespace(node), does)
     pending.check()
-    recorders = [record(state.namespace(node), file) for node, file in captures.items()]
+    recorders = [
+        start(inside(state.namespace(node), program("recorder", str(Path(file).absolute()))), ready=True)
+        for node, file in captures.items()
+    ]
     lab._started += recorders
     state.recorders += [recorder.pid for recorder in recorders]
     for recorder in recorders:
@@ -138,7 +143,8 @@ def enter(state: State) -> Lab:
 def up(scenario: Scenario, label: str | None = None, captures: Mapping[str, str] | None = None) -> Iterator[Lab]:
     """A lab for the length of a `with` block: built before it, gone after it, whatever happens in it.
 
-    `captures` maps nodes to files: `.pcapng`, with directions and interface names, or pcap. They are complete when the block ends.
+    `captures` maps nodes to files: `.pcapng`, with directions and interface names, or else pcap. They are complete when the block
+    ends.
     """
     with deferred() as pending:
         lab = raise_lab(scenario, label, captures or {}, pending)

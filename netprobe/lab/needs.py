@@ -14,7 +14,7 @@ from netprobe.lab.scenario import Scenario
 _PACKAGES = {"ip": "iproute2", "nft": "nftables", "sshd": "openssh-server", "ssh-keygen": "openssh-client"}
 
 
-def check(scenario: Scenario, captures: dict[str, str] | None = None) -> None:
+def check(scenario: Scenario) -> None:
     """Unavailable, with one line that says what to do, if this machine cannot build the scenario."""
     check_root()
     if find_spec("pyroute2") is None:
@@ -24,8 +24,6 @@ def check(scenario: Scenario, captures: dict[str, str] | None = None) -> None:
         tools += ["nft"] * bool(does.filter or does.nat or does.raw)
         tools += ["haproxy"] * bool(does.haproxy)
         tools += ["sshd", "ssh-keygen"] * (does.sshd is not None)
-    if any(not file.endswith(".pcapng") for file in (captures or {}).values()):
-        tools.append("tcpdump")
     for tool in tools:
         if shutil.which(tool, path=PATH) is None:
             package = _PACKAGES.get(tool, tool)

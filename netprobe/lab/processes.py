@@ -44,9 +44,11 @@ def finish(argv: Sequence[str], text: str = "", seconds: float = 20) -> str:
 
 def _what(argv: Sequence[str]) -> str:
     """The tool behind a command line, and where it ran."""
-    if list(argv[:3]) == ["ip", "netns", "exec"]:
-        return f"{argv[4]} in {argv[3]}"
-    return next((Path(word).stem for word in argv if word.startswith(str(_INSIDE))), Path(argv[0]).name)
+    where = f" in {argv[3]}" if list(argv[:3]) == ["ip", "netns", "exec"] else ""
+    ours = next((index for index, word in enumerate(argv) if word.startswith(str(_INSIDE))), None)
+    if ours is None:
+        return f"{Path(argv[4 if where else 0]).name}{where}"
+    return f"{Path(argv[ours]).stem} {' '.join(argv[ours + 1 :])}".strip() + where
 
 
 def _telling(said: list[str]) -> str:
@@ -74,7 +76,7 @@ def await_ready(process: subprocess.Popen[str], seconds: float = 10) -> subproce
         said = select.select([stdout], [], [], seconds)[0] and stdout.readline()
     if not said:
         end(process)
-        raise BuildFailed(f"{' '.join(list(process.args)[-3:])} did not start")  # type: ignore[arg-type]
+        raise BuildFailed(f"{_what(list(process.args))} did not start")  # type: ignore[arg-type]
     return process
 
 

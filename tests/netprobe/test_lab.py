@@ -111,6 +111,7 @@ def test_the_list_has_the_name_first() -> None:
         (["up", "healthy", "--set", "before"], 2, "KEY=VALUE"),
         (["up", "healthy", "--set", "before=9"], 2, "before cannot be 9"),
         (["up", "healthy", "--capture", "nobody=x.pcap"], 2, "no node nobody"),
+        (["up", "healthy", "--capture", "client=/no/such/x.pcap"], 2, "no such directory"),
         (["up", "healthy", "--as", "A b"], 2, "not a label"),
         (["run", "healthy", "--", "no-such-command-here"], 127, "no command"),
     ],
