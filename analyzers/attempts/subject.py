@@ -180,6 +180,8 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
             return "healthy"
         if talk.missing or talk.server.text_after:
             return "closed"
+        if talk.client.disconnect:
+            return "healthy"  # the client said goodbye, so that the server closed
         if server_first and attempt.server_bytes > len(attempt.stream(client=False)):
             return "unseen"  # more was said than the capture holds: it may have closed long after SSH came up
         if server_first:

@@ -30,6 +30,17 @@ def test_a_client_that_gives_up_was_not_closed_by_the_server(tmp_path: Path) -> 
     assert verdict(tmp_path, script).cause.split(".")[0] == "mute"
 
 
+def test_a_client_that_said_goodbye_was_not_turned_away(tmp_path: Path) -> None:
+    """A disconnect in clear, reason 11; the server closes as it was asked to."""
+    goodbye = "\\x00\\x00\\x00\\x14\\x06\\x01\\x00\\x00\\x00\\x0b" + "\\x00" * 14
+    script = (
+        HANDSHAKE
+        + BANNER
+        + f'+.001 > P. 1012 ack 5012 "{goodbye}"\n+.02 < F. 5012 ack 1036 ttl 60\n+.001 > F. 1036 ack 5013'
+    )
+    assert verdict(tmp_path, script).cause == "healthy.ssh"
+
+
 def test_five_seconds_and_a_close_are_tcp_wrappers(tmp_path: Path) -> None:
     script = HANDSHAKE + '+.01 > P. 1001 ack 5001 "SSH-2.0-y\\r\\n"\n+5.0 < R. 5001 ack 1012 ttl 60 win 500'
     assert verdict(tmp_path, script).cause == "closed.target.sshd.tcp-wrappers"
