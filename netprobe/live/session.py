@@ -101,8 +101,8 @@ class Session:
         self._wait([first], self.options.wait_s + first.plan.listen_s)
         came_up = first.talk.finished if first.talk.greeted else bool(first.talk.heard) and self.port != 22
         if came_up:
-            plans = [Plan(self.port, "hear", _SILENT_S, _SILENT_S)] * min(2, self.options.budget - 1)
-            self._wait([self._start(plan) for plan in plans], 2 * _SILENT_S)
+            plans = [Plan(self.port, "hear", 2 * _SILENT_S, _SILENT_S)] * min(2, self.options.budget - 1)
+            self._wait([self._start(plan) for plan in plans], 3 * _SILENT_S)
         elif self.options.budget > 1:
             self._pause(_REPEAT_S)
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))

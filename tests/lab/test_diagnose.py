@@ -21,6 +21,7 @@ SIXES = (
 )  # fmt: skip
 SCENARIOS = [(name, 4) for name in lab.names()] + [(name, 6) for name in SIXES]
 NEEDS_NEWER = ("needs OpenSSH",)  # a scenario that this machine's daemons cannot make is left out by name
+BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
 TABLE: list[str] = []
 
 
@@ -57,7 +58,8 @@ def test_a_live_diagnosis_is_sound_and_replays_to_the_same(name: str, family: in
     assert verdict_in(again.stdout, target, port) == live
     TABLE.append(f"{name:<28} v{family}  {truth.cause:<48} {live['cause']:<46} {live['strength']}")
     works = live["cause"].startswith("healthy") and live["outcome"] in (truth.outcome, *truth.also)
-    assert works or f"{truth.cause}.".startswith(f"{live['cause']}."), (live["cause"], truth.cause)
+    causes = [truth.cause, *([BY_CHANCE[name]] if name in BY_CHANCE else [])]
+    assert works or any(f"{cause}.".startswith(f"{live['cause']}.") for cause in causes), (live["cause"], truth.cause)
     assert live["place"]["actor"] in (truth.actor, "unknown")
     low, high = live["place"]["hop_min"], live["place"]["hop_max"]
     assert low is None or low <= truth.hop
