@@ -217,3 +217,8 @@ def _told() -> Iterator[None]:
         sys.exit(3)
     except Interrupted as error:
         sys.exit(128 + error.number)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        click.echo(f"netprobe: {error.filename or 'the lab'}: {error.strerror or error}", err=True)
+        sys.exit(3)

@@ -33,9 +33,12 @@ def environment() -> dict[str, str]:
 
 def finish(argv: Sequence[str], text: str = "", seconds: float = 20) -> str:
     """Run a command that must succeed, undisturbed by the terminal's Ctrl-C; what it printed."""
-    done = subprocess.run(
-        argv, input=text, capture_output=True, text=True, timeout=seconds, env=environment(), start_new_session=True
-    )
+    try:
+        done = subprocess.run(
+            argv, input=text, capture_output=True, text=True, timeout=seconds, env=environment(), start_new_session=True
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildFailed(f"{_what(argv)} did not end within {seconds:.0f} s") from None
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no reason given"]
         raise BuildFailed(f"{_what(argv)} failed: {_telling(said)}")
