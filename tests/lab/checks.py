@@ -134,7 +134,7 @@ def second_address_works(seen: Observation) -> None:
 
 
 def banner_reset(seen: Observation) -> None:
-    assert seen.call["end"] == "reset"
+    assert seen.call["end"] in ("reset", "")  # "": the server's greeting was faster
     (reset,) = resets(seen)[:1]
     assert (reset.flags, reset.window, reset.tos) == ("R", 0, 0)
     assert 64 - reset.ttl == seen.scenario.truth.hop - 1
@@ -166,7 +166,7 @@ def unable(seen: Observation) -> None:
 
 def lossy(seen: Observation) -> None:
     came, went = len(seen.at("router", out=False)), len(seen.at("router", out=True))
-    assert 0.3 * came < went < 0.95 * came
+    assert 0.4 * came < went < 0.95 * came
 
 
 def rate(seen: Observation) -> None:

@@ -107,7 +107,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "injector-careless": [_One(also=refused_by_injector)],
     "injector-late": [_One(instead=the_server_too)],
     "listen-elsewhere": [_One(also=kernel_made)],
-    "loss": [_One(wait=8, tries=[{}, {}], instead=lossy, families=(4,))],
+    "loss": [_One(wait=0.4, tries=[{}] * 20, instead=lossy, families=(4,))],
     "max-startups": [
         _One(also=all_of(heard("Exceeded MaxStartups"), made_by("server", lambda f: b"Exceeded" in f.payload)))
     ],
