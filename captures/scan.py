@@ -5,6 +5,8 @@ in one piece per frame. Frames of the other common shapes (several tags, raw, lo
 quote TCP) are read as whole arrays too, header by header. Everything else that may hold TCP, such as tunnels, MPLS,
 extension headers, first fragments or cut headers, goes through `captures.packet.decode`, frame by frame: same columns, more
 time.
+
+Where native.c was compiled its scan takes the place of the whole arrays; what needs the decode is decoded either way.
 """
 
 from collections import Counter
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from captures import native
 from captures.formats.window import Ints, Window, constant
 from captures.packet import decode
 from captures.table import FRAME_COLUMNS, TYPES, Array, PacketTable, row_of
@@ -85,6 +88,9 @@ def scan(window: Window, counts: Counter[str]) -> PacketTable:
     """The rows of one window. `counts` gains what was seen: `tcp`, `icmp-error`, `fragment`, `other`, tunnel names and
     `unreadable` frames.
     """
+    library = native.library()
+    if library is not None:
+        return _compiled(library, window, counts)
     scan_ = _Scan(window, counts)
     first = int(window.link[0])
     if (window.link == first).all():
@@ -136,6 +142,79 @@ def _laid_over(below: Columns, rows: Ints, above: Columns, count: int) -> Column
             low[rows] = high
         out[name] = low
     return out
+
+
+def _decoded(window: Window, pending: Ints, counts: Counter[str]) -> tuple[Ints, Columns]:
+    """Of the frames that need the full decode, those that have a row, and the columns of these rows."""
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for index in pending:
+        start, size = int(window.start[index]), int(window.caplen[index])
+        data = window.buffer[start : start + size].tobytes()
+        packet = decode(data, int(window.link[index]), int(window.origlen[index]))
+        counts.update(packet.tunnels)
+        row = row_of(packet, start)
+        if row is not None:
+            rows.append((int(index), row))
+        elif packet.ip is not None and packet.ip.is_later_fragment:
+            counts["fragment"] += 1
+        elif packet.problems:
+            counts["unreadable"] += 1
+        else:
+            counts["other"] += 1
+    columns = {name: np.array([row[name] for _, row in rows], TYPES[name]) for name in TYPES}
+    return np.array([index for index, _ in rows], np.int64), columns
+
+
+def _meanings() -> list[Array]:
+    """What the numbers in headers mean, as native.c asks for it."""
+    size, kind = np.full(1 << 16, -1, np.int8), np.full(1 << 16, -1, np.int8)
+    size[list(_LINK_SIZES)] = list(_LINK_SIZES.values())
+    size[list(DECODED_LINKS)] = -2
+    kind[list(_LINK_OFFSETS)] = list(_LINK_OFFSETS.values())
+    types = _IS_IP | _IS_VLAN.astype(np.uint8) * 2 | _SLOW_TYPE.astype(np.uint8) * 4
+    numbers = _SLOW_PROTOCOL | _V4_ERROR.astype(np.uint8) * 2 | _V6_ERROR.astype(np.uint8) * 4
+    return [size, kind, types, _TUNNEL_PORT, numbers]
+
+
+_MEANINGS = _meanings() if native.library() is not None else []
+_UPPER = ("src_hi", "dst_hi")  # of addresses: columns that IPv4 alone does not need
+_OF_ICMP = ("icmp", "icmp_type", "icmp_code", "quoted_ttl", "sender_hi", "sender_lo")
+
+
+def _compiled(library: native.Library, window: Window, counts: Counter[str]) -> PacketTable:
+    """The scan in native.c, which leaves the frames for the full decode."""
+    count = len(window)
+    columns: Columns = {name: np.empty(count, kind) for name, kind in TYPES.items()}
+    located = [np.ascontiguousarray(column) for column in (window.start, window.caplen, window.origlen)]
+    same = window.link.strides == (0,)
+    link = window.link if same else np.ascontiguousarray(window.link)
+    index, slow, totals = np.empty(count, np.int64), np.empty(count, np.int64), np.zeros(7, np.int64)
+    frames, out = native.struct([*located, link, 0 if same else 1]), native.struct(columns.values())
+    meanings = native.struct(_MEANINGS)
+    library.scan(
+        native.address(window.buffer), len(window.buffer), count, native.address(frames), native.address(meanings),
+        native.address(out), native.address(index), native.address(slow), native.address(totals),
+    )  # fmt: skip
+    found, left, errors, sixes, fragments, others, unreadable = totals.tolist()
+    for name, number in (("fragment", fragments), ("other", others), ("unreadable", unreadable)):
+        if number:
+            counts[name] += number
+    for name in TYPES:
+        empty = (name in _UPPER and not sixes) or (name in _OF_ICMP and not errors)
+        columns[name] = constant(0, TYPES[name], found) if empty else columns[name][:found]
+    index = index[:found]
+    if left:
+        more, decoded = _decoded(window, slow[:left], counts)
+        if len(more):
+            index = np.concatenate([index, more])
+            order = np.argsort(index)
+            index = index[order]
+            columns = {name: np.concatenate([columns[name], decoded[name]])[order] for name in TYPES}
+            errors = int(columns["icmp"].sum())
+    counts["icmp-error"] += errors
+    counts["tcp"] += len(index) - errors
+    rows = slice(None) if len(index) == count else index
+    return PacketTable(**{name: getattr(window, name)[rows] for name in FRAME_COLUMNS}, **columns)
 
 
 class _Scan:
@@ -316,31 +395,11 @@ class _Scan:
         }  # fmt: skip
         self.parts.append((frame, columns))
 
-    def _decoded(self) -> None:
-        """Rows for the frames that need the full decode."""
-        pending = np.concatenate(self.slow) if self.slow else np.zeros(0, np.int64)
-        rows: list[tuple[int, dict[str, Any]]] = []
-        for index in np.sort(pending):
-            window = self.window
-            start, size = int(window.start[index]), int(window.caplen[index])
-            data = window.buffer[start : start + size].tobytes()
-            packet = decode(data, int(window.link[index]), int(window.origlen[index]))
-            self.counts.update(packet.tunnels)
-            row = row_of(packet, start)
-            if row is not None:
-                rows.append((int(index), row))
-            elif packet.ip is not None and packet.ip.is_later_fragment:
-                self.counts["fragment"] += 1
-            elif packet.problems:
-                self.counts["unreadable"] += 1
-            else:
-                self.counts["other"] += 1
-        if rows:
-            columns = {name: np.array([row[name] for _, row in rows], TYPES[name]) for name in TYPES}
-            self.parts.append((np.array([index for index, _ in rows], np.int64), columns))
-
     def table(self) -> PacketTable:
-        self._decoded()
+        pending = np.concatenate(self.slow) if self.slow else np.zeros(0, np.int64)
+        index, decoded = _decoded(self.window, np.sort(pending), self.counts)
+        if len(index):
+            self.parts.append((index, decoded))
         columns, whole, count = self.base, self.whole, len(self.window)
         for frame, part in self.parts:
             whole[frame] = True

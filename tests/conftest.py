@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import netprobe.replay  # noqa: F401 -- which heeds NETPROBE_NATIVE
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from captures.formats.stream import CARRY_BYTES, ByteStream
+from captures import native
+from captures.formats.stream import CARRY_BYTES, WINDOW_BYTES, ByteStream
 from captures.formats.window import MAX_FRAME, Interface, Ints, Reader, Window
 
 SECTION, INTERFACE, OBSOLETE, SIMPLE, NAMES, STATISTICS, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6
@@ -35,7 +36,21 @@ class _Batch:
 
     enhanced: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    runs: list[Ints] = field(default_factory=list)  # more enhanced ones, and the numbers of their frames
+    run_numbers: list[Ints] = field(default_factory=list)
     simple: list[tuple[int, int, int, int]] = field(default_factory=list)  # start, captured, original length, number
+
+    def __bool__(self) -> bool:
+        return bool(self.enhanced or self.runs or self.simple)
+
+    def blocks(self) -> tuple[Ints, Ints]:
+        """Where the enhanced and obsolete blocks begin, and the numbers of their frames, in file order."""
+        if not self.runs:
+            return np.array(self.enhanced, np.int64), np.array(self.numbers, np.int64)
+        if len(self.runs) == 1 and not self.enhanced:
+            return self.runs[0], self.run_numbers[0]
+        starts = np.concatenate([np.array(self.enhanced, np.int64), *self.runs])
+        return np.sort(starts), np.sort(np.concatenate([np.array(self.numbers, np.int64), *self.run_numbers]))
 
 
 class _Walk:
@@ -47,6 +62,8 @@ class _Walk:
         self.counter = 0
         self.last_ts = 0
         self.stop = False
+        self.library = native.library()
+        self.starts = np.empty((CARRY_BYTES + WINDOW_BYTES) // 32 if self.library else 0, np.int64)
         self.again = (
             False  # collect once more before reading on: a large block stands behind the packets just collected
         )
@@ -56,7 +73,7 @@ class _Walk:
         while not self.stop and (stream.need(12) or stream.hi > stream.lo):
             batch = _Batch()
             more = self._collect(batch)
-            if batch.enhanced or batch.simple:
+            if batch:
                 window = self._window(batch)
                 if len(window):
                     self.out.frames += len(window)
@@ -78,7 +95,15 @@ class _Walk:
         counter = self.counter
         while at + 12 <= end:
             kind, length = head(view, at)
-            if kind == ENHANCED and 32 <= length <= end - at and not length & 3:
+            if kind == ENHANCED and self.library is not None:
+                count, following = self._run(self.library, at, end)
+                if count:
+                    batch.runs.append(self.starts[:count].copy())
+                    batch.run_numbers.append(np.arange(counter + 1, counter + count + 1))
+                    counter += count
+                    at = following
+                    continue
+            elif kind == ENHANCED and 32 <= length <= end - at and not length & 3:
                 counter += 1
                 add_block(at)
                 add_number(counter)
@@ -87,7 +112,7 @@ class _Walk:
             self.counter = counter
             stream.lo = at
             if kind == SECTION:
-                if batch.enhanced or batch.simple:
+                if batch:
                     return True
                 if not self._section(at, end):
                     return False
@@ -101,6 +126,15 @@ class _Walk:
         self.counter = counter
         stream.lo = at
         return False
+
+    def _run(self, library: native.Library, at: int, end: int) -> tuple[int, int]:
+        """How many whole enhanced packet blocks follow each other from here on, and where the last of them ends."""
+        following = np.zeros(1, np.int64)
+        count = library.pcapng(
+            native.address(self.stream.buffer), at, end, self.endian == ">", ENHANCED, 32, len(self.starts),
+            native.address(self.starts), native.address(following),
+        )  # fmt: skip
+        return count, int(following[0])
 
     def _damage(self, why: str) -> bool:
         self.stop = True
@@ -136,7 +170,7 @@ class _Walk:
                 return False
             if kind in (ENHANCED, OBSOLETE, SIMPLE):
                 return self._damage(f"a packet block claims {length} bytes")
-            if batch.enhanced or batch.simple:
+            if batch:
                 self.again = True
                 return False
             if stream.skip(length):
@@ -224,7 +258,7 @@ class _Walk:
         """The batch as columns, in file order; interfaces of one section share byte order and numbering."""
         buffer, endian, first = self.stream.buffer, self.endian, self.first_interface
         words = np.ndarray((len(buffer) - 64,), endian + "u4", self.stream.view, strides=(1,))
-        block = np.array(batch.enhanced, np.int64)
+        block, numbers = batch.blocks()
 
         def field32(offset: int) -> Ints:
             return words[block + offset].astype(np.int64)
@@ -235,7 +269,6 @@ class _Walk:
         start, caplen, origlen, length = block + 28, field32(20), field32(24), field32(4)
         unknown = interface >= len(self.out.interfaces)
         bad = unknown | (caplen > np.minimum(length - 32, MAX_FRAME)) | (words[block + length - 4] != length)
-        numbers = np.array(batch.numbers, np.int64)
         if bad.any():
             keep = int(np.argmax(bad))
             self.counter = int(numbers[keep]) - 1

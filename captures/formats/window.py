@@ -9,7 +9,7 @@ import numpy as np
 from captures.formats.stream import ByteStream
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
-_MANY_FRAMES = 16_384
+MANY_FRAMES = 16_384  # at once: their columns stay in the processor's cache
 MAX_FRAME = 262_144  # Wireshark's limit; a record that claims more is damage, not data
 
 
@@ -53,12 +53,12 @@ class Window:
 
     def pieces(self) -> Iterator["Window"]:
         """The same frames in windows of few enough for their columns to stay in the processor's cache."""
-        if len(self) <= _MANY_FRAMES:
+        if len(self) <= MANY_FRAMES:
             yield self
             return
         columns = [getattr(self, field.name) for field in fields(self)[1:]]
-        for first in range(0, len(self), _MANY_FRAMES):
-            yield Window(self.buffer, *(column[first : first + _MANY_FRAMES] for column in columns))
+        for first in range(0, len(self), MANY_FRAMES):
+            yield Window(self.buffer, *(column[first : first + MANY_FRAMES] for column in columns))
 
 
 @dataclass(slots=True)
