@@ -165,7 +165,7 @@ def _decoded(window: Window, pending: Ints, counts: Counter[str]) -> tuple[Ints,
     return np.array([index for index, _ in rows], np.int64), columns
 
 
-def _meanings() -> list[Array]:
+def meanings() -> list[Array]:
     """What the numbers in headers mean, as native.c asks for it."""
     size, kind = np.full(1 << 16, -1, np.int8), np.full(1 << 16, -1, np.int8)
     size[list(_LINK_SIZES)] = list(_LINK_SIZES.values())
@@ -176,7 +176,7 @@ def _meanings() -> list[Array]:
     return [size, kind, types, _TUNNEL_PORT, numbers]
 
 
-_MEANINGS = _meanings() if native.library() is not None else []
+_MEANINGS = meanings() if native.library() is not None else []
 _UPPER = ("src_hi", "dst_hi")  # of addresses: columns that IPv4 alone does not need
 _OF_ICMP = ("icmp", "icmp_type", "icmp_code", "quoted_ttl", "sender_hi", "sender_lo")
 
@@ -190,9 +190,9 @@ def _compiled(library: native.Library, window: Window, counts: Counter[str]) -> 
     link = window.link if same else np.ascontiguousarray(window.link)
     index, slow, totals = np.empty(count, np.int64), np.empty(count, np.int64), np.zeros(7, np.int64)
     frames, out = native.struct([*located, link, 0 if same else 1]), native.struct(columns.values())
-    meanings = native.struct(_MEANINGS)
+    means = native.struct(_MEANINGS)
     library.scan(
-        native.address(window.buffer), len(window.buffer), count, native.address(frames), native.address(meanings),
+        native.address(window.buffer), len(window.buffer), count, native.address(frames), native.address(means),
         native.address(out), native.address(index), native.address(slow), native.address(totals),
     )  # fmt: skip
     found, left, errors, sixes, fragments, others, unreadable = totals.tolist()

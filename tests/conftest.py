@@ -21,6 +21,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         lacking["corpus"] = f"{SHARED.name}/ beside the checkout"
     if os.geteuid() or not all(map(shutil.which, ("ip", "nft", "tcpdump", "sshd"))):
         lacking["lab"] = "root and the tools of the lab"
+    if not shutil.which("gcc"):
+        lacking["compiler"] = "gcc"
     for marker, need in lacking.items():
         gone = [item for item in items if item.get_closest_marker(marker)]
         if gone:

@@ -27,6 +27,7 @@ from tests.craft import (
     interface,
     ip,
     law,
+    other_way,
     pcap,
     pcapng,
     quote,
@@ -55,6 +56,7 @@ def assert_agrees(window: Window) -> tuple[PacketTable, Counter[str]]:
     """The law: a row for exactly the frames that `row_of` gives one, and every field of it the same."""
     counts: Counter[str] = Counter()
     table = scan(window, counts)
+    assert_both_ways(window, table, counts)
     expected: list[tuple[int, dict[str, Any], bytes]] = []
     kinds: Counter[str] = Counter()
     for index, frame in enumerate(frames_of(window)):
@@ -89,6 +91,18 @@ def assert_agrees(window: Window) -> tuple[PacketTable, Counter[str]]:
     assert sum(counts[kind] for kind in KINDS) == len(window)
     assert +counts == kinds
     return table, counts
+
+
+def assert_both_ways(window: Window, table: PacketTable, counts: Counter[str]) -> None:
+    """The scan in C, where it was built, and that of whole arrays: the same to the last bit."""
+    others: Counter[str] = Counter()
+    with other_way():
+        other = scan(window, others)
+    assert +others == +counts
+    for name in (field.name for field in fields(PacketTable)):
+        one, two = getattr(table, name), getattr(other, name)
+        assert one.dtype == two.dtype, name
+        assert np.array_equal(one, two), name
 
 
 def agree(frames: Iterable[Item]) -> Counter[str]:
