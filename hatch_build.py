@@ -12,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ("captures/native.c",)
+SOURCES = ("captures/native.c", "analyzers/attempts/join.c")
 LIBRARY = "captures/_native.so"
 FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
 

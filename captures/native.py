@@ -1,7 +1,7 @@
-"""The loops of `native.c`, where a compiler was there to build them; everywhere else numpy does their work.
+"""The loops of `native.c` and of analyzers/attempts/join.c, where a compiler was there to build them; else numpy does their work.
 
 Whoever has a loop both ways asks `library()` once per run of it. Both ways give the same results bit for bit:
-tests/captures/test_native.py.
+tests/captures/test_native.py, tests/analyzers/test_join.py.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
-_VERSION = 1  # of the functions and structs in native.c; another one's library is not used
+_VERSION = 2  # of the functions and structs in both; another one's library is not used
 _FUNCTIONS = {
     "netprobe_pcap": "pnnnnnnnppp",
     "netprobe_pcapng": "pnnnnnnpp",
     "netprobe_scan": "pnnpppppp",
+    "netprobe_marks": "pnnpppnnnp",
+    "netprobe_find": "pnpppppp",
+    "netprobe_claim": "nppnpp",
+    "netprobe_collide": "nppppn",
+    "netprobe_group": "npnpnppp",
+    "netprobe_follow": "pnpnppppnpppp",
 }  # fmt: skip
 _allowed = True
 
@@ -25,6 +31,12 @@ class Library:
         self.pcap = functions["netprobe_pcap"]
         self.pcapng = functions["netprobe_pcapng"]
         self.scan = functions["netprobe_scan"]
+        self.marks = functions["netprobe_marks"]
+        self.find = functions["netprobe_find"]
+        self.claim = functions["netprobe_claim"]
+        self.collide = functions["netprobe_collide"]
+        self.group = functions["netprobe_group"]
+        self.follow = functions["netprobe_follow"]
 
 
 def _load() -> Library | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from captures import native
 from captures.formats.window import Ints
 from captures.packet import Packet
 
@@ -59,6 +60,11 @@ class PacketTable:
     def take(self, rows: Array | slice) -> "PacketTable":
         """The chosen rows (indices, mask or slice)."""
         return PacketTable(*(getattr(self, name)[rows] for name in COLUMNS))
+
+    def struct(self) -> Ints:
+        """The columns as compiled loops ask for them: where each begins, and how many bytes lie from row to row."""
+        columns = [getattr(self, name) for name in COLUMNS]
+        return native.struct(entry for column in columns for entry in (column, column.strides[0]))
 
 
 def joined(tables: list[PacketTable]) -> PacketTable:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from captures.native import address
+
 UNKNOWN = -(1 << 31)
 """A position in a side's sequence space that cannot be told."""
 
@@ -85,6 +87,17 @@ class Pieces:
         for name, column in self._columns.items():
             column.reserve(self.size)
             column.data[first : self.size] = columns[name]
+
+    def room(self, count: int) -> list[int]:
+        """Where so many more rows may be written, column by column; `taken` says how many were."""
+        for column in self._columns.values():
+            column.reserve(self.size + count)
+        return [address(c.data) + self.size * c.data.itemsize for c in self._columns.values()]
+
+    def taken(self, count: int) -> slice:
+        """These rows of the room were written."""
+        self.size += count
+        return slice(self.size - count, self.size)
 
     def __getitem__(self, name: str) -> Array:
         return self._columns[name].data[: self.size]

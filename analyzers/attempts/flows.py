@@ -8,6 +8,8 @@ number is a retransmission. Whole arrays settle the common cases; only flows who
 import numpy as np
 
 from analyzers.attempts.columns import Array, Growing, distinct, mix
+from captures import native
+from captures.native import address
 from captures.packet import ACK, RST, SYN
 from captures.table import PacketTable
 
@@ -21,7 +23,7 @@ class Slots:
         self._bits = 14
         self._key = np.zeros(1 << self._bits, np.uint64)
         self._id = np.full(1 << self._bits, -1, np.int64)
-        self._used = 0
+        self.used = 0
 
     def find(self, key: Array) -> Array:
         """The id of every key, -1 where there is none."""
@@ -39,8 +41,7 @@ class Slots:
 
         Returns the id of every key, and the indices at which a new key appeared first.
         """
-        if (self._used + len(key)) * 2 > len(self._id):
-            self._grow(len(key))
+        self.reserve(len(key))
         index = np.arange(len(key))
         slot = self._first(key)
         head = np.empty(len(key), np.int64)
@@ -58,13 +59,22 @@ class Slots:
         firsts = np.flatnonzero(new)
         ids = np.cumsum(new) - 1 + first_id
         self._id[slot[firsts]], self._key[slot[firsts]] = ids[firsts], key[firsts]
-        self._used += len(firsts)
+        self.used += len(firsts)
         return ids[head], firsts
+
+    def reserve(self, more: int) -> None:
+        """Make room for so many more keys."""
+        if (self.used + more) * 2 > len(self._id):
+            self._grow(more)
+
+    def struct(self) -> Array:
+        """The table as join.c asks for it, which may fill it up to what was reserved."""
+        return native.struct([self._key, self._id, self._bits])
 
     def _grow(self, more: int) -> None:
         old = self._id >= 0
         key, ids = self._key[old], self._id[old]
-        while (self._used + more) * 2 > 1 << self._bits:
+        while (self.used + more) * 2 > 1 << self._bits:
             self._bits += 1
         self._key = np.zeros(1 << self._bits, np.uint64)
         self._id = np.full(1 << self._bits, -1, np.int64)
@@ -105,8 +115,15 @@ class Flows:
 
     def attempts(self, table: PacketTable) -> tuple[Array, Array]:
         """Attempt and side of every row."""
+        library = native.library()
+        side, key, attempt = self._known(table) if library is None else self._compiled(library, table)
+        self._split_epochs(table, side, attempt, key)
+        return attempt, side
+
+    def _known(self, table: PacketTable) -> tuple[Array, Array, Array]:
+        """Side, flow key and attempt of every row, as if a flow were one attempt; flows not seen before are opened."""
         source, destination = _end(table, "src", "sport"), _end(table, "dst", "dport")
-        side = source > destination
+        side = (source > destination).astype(np.int64)
         low, high = np.minimum(source, destination), np.maximum(source, destination)
         key = low * _K1
         key ^= key >> np.uint64(29)
@@ -118,11 +135,40 @@ class Flows:
         if len(missing):
             attempt[missing], first = self._slots.claim(key[missing], self.state.size)
             row = missing[first]
-            self._open(table, row, side[row].astype(np.int64), low[row], high[row])
-        self._resolve_collisions(table, low, high, side, attempt)
-        side = side.astype(np.int64)
-        self._split_epochs(table, side, attempt, key)
-        return attempt, side
+            self._open(table, row, side[row], low[row], high[row])
+        ends = self.state["ends"]
+        wrong = (ends[:, 0][attempt] != low) | (ends[:, 1][attempt] != high)
+        self._resolve_collisions(table, low, high, side, attempt, np.flatnonzero(wrong))
+        return side, key, attempt
+
+    def _compiled(self, library: native.Library, table: PacketTable) -> tuple[Array, Array, Array]:
+        """The same with the loops of join.c."""
+        count, columns, slots = len(table), table.struct(), self._slots
+        low, high, key = (np.empty(count, np.uint64) for _ in range(3))
+        side, attempt = np.empty(count, np.int64), np.empty(count, np.int64)
+        known = slots.struct()
+        missing = library.find(
+            address(columns), count, address(known), address(low), address(high), address(side), address(key),
+            address(attempt),
+        )  # fmt: skip
+        if missing:
+            slots.reserve(missing)
+            known, first = slots.struct(), np.empty(missing, np.int64)
+            new = library.claim(
+                count, address(known), address(key), self.state.size, address(attempt), address(first)
+            )  # fmt: skip
+            slots.used += new
+            row = first[:new]
+            self._open(table, row, side[row], low[row], high[row])
+        ends = self.state["ends"]
+        collide = library.collide(
+            count, address(low), address(high), address(attempt), address(ends), self.state.size
+        )  # fmt: skip
+        assert collide >= 0
+        if collide:
+            wrong = (ends[:, 0][attempt] != low) | (ends[:, 1][attempt] != high)
+            self._resolve_collisions(table, low, high, side, attempt, np.flatnonzero(wrong))
+        return side, key, attempt
 
     def _open(self, table: PacketTable, row: Array, side: Array, low: Array, high: Array) -> int:
         """New attempts for the flows of the given rows; returns the first one's id."""
@@ -145,16 +191,16 @@ class Flows:
         state["last_ts"][new] = table.ts_ns[row]
         return start
 
-    def _resolve_collisions(self, table: PacketTable, lows: Array, highs: Array, side: Array, attempt: Array) -> None:
+    def _resolve_collisions(
+        self, table: PacketTable, lows: Array, highs: Array, side: Array, attempt: Array, wrong: Array
+    ) -> None:
         """Two flows with one key: told apart by their ends, one row at a time (it hardly ever happens)."""
-        ends = self.state["ends"]
-        wrong = (ends[:, 0][attempt] != lows) | (ends[:, 1][attempt] != highs)
-        for row in np.flatnonzero(wrong):
+        for row in wrong:
             low, high = int(lows[row]), int(highs[row])
             if (low, high) not in self._collided:
                 at = np.array([row])
                 self._collided[low, high] = self._open(
-                    table, at, side[at].astype(np.int64), np.array([low], np.uint64), np.array([high], np.uint64)
+                    table, at, side[at], np.array([low], np.uint64), np.array([high], np.uint64)
                 )
             attempt[row] = self._collided[low, high]
 

@@ -4,6 +4,8 @@ bytes (cookies, ciphertext, request paths) still look alike, and those with anot
 import numpy as np
 
 from analyzers.attempts.columns import Array, mix
+from captures import native
+from captures.native import address
 from captures.table import PacketTable
 
 NOTHING, OPAQUE, TLS, TEXT, BANNER, SSH_MESSAGE = range(6)
@@ -19,6 +21,9 @@ _SSH = int.from_bytes(b"SSH-", "little")
 
 def payload_marks(table: PacketTable, buffer: Array) -> Array:
     """A mark per row: 0 without captured payload, else what its first bytes look like."""
+    library = native.library()
+    if library is not None:
+        return _compiled(library, table, buffer)
     marks = np.zeros(len(table), np.uint64)
     rows = np.flatnonzero(table.payload_caplen > 0)
     if not len(rows):
@@ -51,6 +56,20 @@ def payload_marks(table: PacketTable, buffer: Array) -> Array:
         kind[texts] = _digest(buffer, start[texts], caplen[texts], _LINE_BYTES, until_newline=True)
         kind[texts[plain]] += np.uint64(TEXT)
     marks[rows] = kind
+    return marks
+
+
+_BYTES = _PRINTABLE | _CLEAR_MESSAGES.astype(np.uint8) * 2  # as join.c asks for them
+
+
+def _compiled(library: native.Library, table: PacketTable, buffer: Array) -> Array:
+    marks = np.empty(len(table), np.uint64)
+    start, caplen = np.ascontiguousarray(table.payload_start), np.ascontiguousarray(table.payload_caplen)
+    done = library.marks(
+        address(buffer), len(buffer), len(table), address(start), address(caplen), address(_BYTES), _LINE_BYTES,
+        _KEXINIT_BYTES, _KEXINIT_LISTS_AT, address(marks),
+    )  # fmt: skip
+    assert done == len(table)
     return marks
 
 

@@ -14,6 +14,8 @@ from analyzers.attempts.holes import Holes
 from analyzers.attempts.keep import chosen_rows
 from analyzers.attempts.payload import payload_marks
 from analyzers.attempts.settled import count_settled
+from captures import native
+from captures.native import address
 from captures.packet import FIN, RST, SYN
 from captures.table import PacketTable, joined
 
@@ -92,10 +94,44 @@ class Tracker:
         self._waiting, self._marks = [], []
         attempt, side = self._flows.attempts(table)
         rows = count_settled(self.state, table, attempt, side)
-        if rows is None:
+        library = native.library()
+        if library is not None:
+            rows = np.arange(len(table)) if rows is None else rows
+            if len(rows):
+                self._compiled(library, table, rows, attempt, side, marks, buffer)
+        elif rows is None:
             self._follow(table, self._grouped(attempt), attempt, side, marks, buffer)
         elif len(rows):
             self._follow(table, rows[self._grouped(attempt[rows])], attempt, side, marks, buffer)
+
+    def _compiled(
+        self, library: native.Library, table: PacketTable, rows: Array, attempt: Array, side: Array, marks: Array,
+        buffer: Array | None,
+    ) -> None:  # fmt: skip
+        """What `_grouped` and `_follow` do, with the loops of join.c."""
+        state, count, size = self.state, len(rows), self.state.size
+        if size > len(self._scratch):
+            self._scratch = np.zeros(2 * size, np.int64)
+        order, chosen, tally, lost = (np.empty(count, np.int64) for _ in range(4))
+        stray = np.empty((count, 5), np.int64)
+        groups = library.group(
+            count, address(rows), len(table), address(attempt), size, address(self._scratch), address(tally), address(order)
+        )  # fmt: skip
+        columns, into = table.struct(), native.struct(state[name] for name in _STATE)
+        out = np.array(self.rows.room(count), np.int64)
+        kept = library.follow(
+            address(columns), len(table), address(order), count, address(attempt), address(side), address(marks),
+            address(into), size, address(out), address(chosen), address(stray), address(lost),
+        )  # fmt: skip
+        assert groups >= 0
+        assert kept >= 0
+        new, chosen, stray = self.rows.taken(kept), chosen[:kept], stray[: int(lost[0])]
+        if self._shelf is not None and buffer is not None:
+            self.rows["at"][new] = self._shelf(buffer, table.start[chosen], table.caplen[chosen])
+        if len(stray):
+            total = state["bytes"].reshape(-1)
+            for flat, top, begin, end, _ in stray[self._holes.touched(stray[:, 0], stray[:, 4])].tolist():
+                total[flat] += self._holes.fill(flat, top, begin, end)
 
     def _grouped(self, attempt: Array) -> Array:
         """Row indices sorted by attempt, in capture order within each: a radix sort of 16-bit local numbers."""
@@ -235,6 +271,12 @@ class Tracker:
         for row in self._holes.touched(sides, delta[rows]).tolist():
             total[sides[row]] += self._holes.fill(int(sides[row]), int(top[row]), int(begin[row]), int(end[row]))
 
+
+_STATE = (
+    "started", "rooted", "acked", "isn", "top", "top_seq", "bytes", "packets", "kept", "full", "counted", "repeats", "since",
+    "first_ts", "last_ts",
+)  # fmt: skip
+"""What join.c follows."""
 
 _COPIED = {
     "number": np.int64, "ts_ns": np.int64, "at": np.int64, "caplen": np.int32, "origlen": np.int32, "link": np.int16,
