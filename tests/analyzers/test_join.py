@@ -61,7 +61,8 @@ NUMBERS = [0, 1, 2, 999, 1000, 1001, 1009, 1500, 9000, 0x7FFFFFFF, 0x80000000, 0
 FLAGS = [2, 2, 18, 16, 16, 16, 16, 24, 24, 24, 17, 25, 4, 20, 0, 1, 3, 6, 50, 255]
 LENGTHS = [0, 0, 0, 1, 8, 8, 500, 1460, 65_000, 1 << 20]
 PAYLOADS = [
-    b"SSH-2.0-x\r\n", b"SSH-2.0-y\n", b"\x16\x03\x01", b"\0\0\1\x04\5\x14" + bytes(range(200)), b"GET / HTTP\r\n", b"\0\0\2\2\1\x15", b"\xff",
+    b"SSH-2.0-x\r\n", b"SSH-2.0-y\n", b"\x16\x03\x01", b"\0\0\1\x04\5\x14" + bytes(range(200)), b"GET / HTTP\r\n",
+    b"\0\0\2\2\1\x15", b"\xff",
 ]  # fmt: skip
 
 
@@ -128,15 +129,16 @@ def test_many_flows_are_found_alike() -> None:
     assert len(assert_both_ways(tables)["family"]) > 20_000
 
 
-def test_flows_with_one_key_are_told_apart_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two pairs of ends with the same key, found by inverting the hash: (low + d) with high changed to make up for it."""
+def test_flows_with_one_key_are_told_apart_alike() -> None:
+    """Two pairs of ends with the same key: what the lower end changes in it the higher one makes up for."""
 
     def half(low: int) -> int:
         value = low * int(_K1) & 0xFFFFFFFFFFFFFFFF
         return value ^ value >> 29
 
-    # IPv4 ends are numbers below 2^48: look for two lows whose halves differ by little enough for high to make up.
-    lows = sorted((half(22 << 32 | n), 22 << 32 | n) for n in range(1 << 16))
+    # IPv4 ends are numbers below 2^48: look for two lows whose halves differ by little enough for that.
+    random = Random(5)
+    lows = sorted((half(low), low) for low in (random.randrange(1 << 46) for _ in range(1 << 16)))
     (one, two) = min(pairwise(lows), key=lambda pair: pair[1][0] - pair[0][0])
     gap = two[0] - one[0]
     assert gap < 1 << 40
@@ -182,7 +184,7 @@ def test_payloads_of_every_size_have_the_same_mark() -> None:
     one = payload_marks(table, buffer)
     with other_way():
         assert np.array_equal(one, payload_marks(table, buffer))
-    assert len(set(one.tolist())) > 500
+    assert len(set(one.tolist())) > 300
 
 
 def test_rows_of_no_attempt_are_refused() -> None:
