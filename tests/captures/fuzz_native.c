@@ -39,7 +39,7 @@ static uint8_t *contents(const char *path, int64_t *size) {
 }
 
 static int64_t scanned(
-    const uint8_t *data, int64_t size, int64_t count, int64_t *start, int64_t *caplen, int64_t *origlen,
+    const uint8_t *data, int64_t size, int64_t count, int64_t *start, int64_t *caplen, int64_t *origlen, int64_t likely,
     const struct meanings *means) {
     static const size_t widths[23] = {1, 8, 8, 8, 8, 2, 2, 4, 4, 1, 2, 8, 8, 8, 1, 1, 4, 1, 1, 1, 1, 8, 8};
     static const int64_t links[] = {1, 1, 1, 113, 276, 101, 0, 108, 105, 147, 12, 65535, -1};
@@ -49,7 +49,7 @@ static int64_t scanned(
     for (int i = 0; i < 23; i++) memory[i] = room(count, widths[i]);
     memcpy(&out, memory, sizeof out);
     int64_t *index = room(count, 8), *slow = room(count, 8), *link = room(count, 8);
-    for (int64_t i = 0; i < count; i++) link[i] = links[rnd(sizeof links / sizeof *links)];
+    for (int64_t i = 0; i < count; i++) link[i] = rnd(8) ? likely : links[rnd(sizeof links / sizeof *links)];
     struct frames in = {start, caplen, origlen, link, (int64_t)rnd(2)};
     struct totals sum = {0};
     netprobe_scan(data, size, count, &in, means, &out, index, slow, &sum);
@@ -65,16 +65,23 @@ static int64_t scanned(
     return sum.rows;
 }
 
-static int64_t walked(const uint8_t *data, int64_t size, const struct meanings *means) {
-    int64_t rows = 0, most = 1 + (int64_t)rnd(64), next = 0, why = 0, lo = (int64_t)rnd(2) * 24;
+static void damage(uint8_t *data, int64_t size) {
+    static const uint8_t values[] = {0, 1, 0xFF, 0x45, 0x4F, 0x60, 0x81, 6, 1, 58};
+    for (uint64_t changes = size ? rnd(5) : 0; changes > 0; changes--)
+        data[rnd((uint64_t)size)] = rnd(2) ? values[rnd(sizeof values)] : (uint8_t)rnd(256);
+}
+
+static int64_t walked(uint8_t *data, int64_t size, bool damaging, const struct meanings *means) {
+    int64_t rows = 0, most = 1 + (int64_t)rnd(64), next = 0, why = 0, lo = rnd(8) ? 24 : 0, link = size > 20 ? data[20] : 1;
     int64_t *columns[4];
     for (int i = 0; i < 4; i++) columns[i] = room(most, 8);
     struct records into = {columns[0], columns[1], columns[2], columns[3]};
-    int64_t big = size > 3 && data[0] == 0xA1, header = rnd(8) ? 16 : 24;
+    int64_t big = size > 3 && data[0] == 0xA1, header = rnd(8) ? 16 : 24; /* of a record */
     for (lo = least(lo, size);; lo = next) {
         int64_t count = netprobe_pcap(data, lo, size, header, big, 1000, 262144, most, &into, &next, &why);
         if (count > most || next < lo || next > size) abort();
-        rows += scanned(data, size, count, into.start, into.caplen, into.origlen, means);
+        for (int64_t i = 0; i < count && damaging; i++) damage(data + into.start[i], least(into.caplen[i], 90));
+        rows += scanned(data, size, count, into.start, into.caplen, into.origlen, link, means);
         if (why != FULL) break;
     }
     for (lo = 0; lo < size;) { /* every block of a pcapng file, whatever its kind */
@@ -87,7 +94,7 @@ static int64_t walked(const uint8_t *data, int64_t size, const struct meanings *
             into.caplen[i] = rnd(9) ? (int64_t)rnd(200) : (int64_t)(rnd(UINT64_MAX) & INT64_MAX);
             into.origlen[i] = (int64_t)rnd(1 << 20);
         }
-        rows += scanned(data, size, count, into.start, into.caplen, into.origlen, means);
+        rows += scanned(data, size, count, into.start, into.caplen, into.origlen, 1, means);
         lo = count ? next : lo + 4;
     }
     for (int i = 0; i < 4; i++) free(columns[i]);
@@ -104,16 +111,13 @@ int main(int count, char **arguments) {
     };
     for (int n = 3; n < count; n++) {
         uint8_t *data = contents(arguments[n], &size);
-        rows += walked(data, size, &means);
+        rows += walked(data, size, false, &means);
         for (int round = atoi(arguments[2]); round > 0; round--) {
             int64_t part = size - (int64_t)(rnd(4) ? 0 : rnd((uint64_t)size + 1));
             uint8_t *copy = room(part, 1);
             memcpy(copy, data, (size_t)part);
-            for (uint64_t changes = part ? rnd(20) : 0; changes > 0; changes--) {
-                static const uint8_t values[] = {0, 1, 0xFF, 0x45, 0x4F, 0x60, 0x81, 6, 1, 58};
-                copy[rnd((uint64_t)part)] = rnd(2) ? values[rnd(sizeof values)] : (uint8_t)rnd(256);
-            }
-            rows += walked(copy, part, &means);
+            if (rnd(2)) damage(copy, part);
+            rows += walked(copy, part, true, &means);
             free(copy);
         }
         free(data);
