@@ -10,6 +10,7 @@ Where native.c was compiled its scan takes the place of the whole arrays; what n
 """
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,7 @@ def _decoded(window: Window, pending: Ints, counts: Counter[str]) -> tuple[Ints,
     return np.array([index for index, _ in rows], np.int64), columns
 
 
+@cache
 def meanings() -> list[Array]:
     """What the numbers in headers mean, as native.c asks for it."""
     size, kind = np.full(1 << 16, -1, np.int8), np.full(1 << 16, -1, np.int8)
@@ -176,7 +178,6 @@ def meanings() -> list[Array]:
     return [size, kind, types, _TUNNEL_PORT, numbers]
 
 
-_MEANINGS = meanings() if native.library() is not None else []
 _UPPER = ("src_hi", "dst_hi")  # of addresses: columns that IPv4 alone does not need
 _OF_ICMP = ("icmp", "icmp_type", "icmp_code", "quoted_ttl", "sender_hi", "sender_lo")
 
@@ -190,7 +191,7 @@ def _compiled(library: native.Library, window: Window, counts: Counter[str]) -> 
     link = window.link if same else np.ascontiguousarray(window.link)
     index, slow, totals = np.empty(count, np.int64), np.empty(count, np.int64), np.zeros(7, np.int64)
     frames, out = native.struct([*located, link, 0 if same else 1]), native.struct(columns.values())
-    means = native.struct(_MEANINGS)
+    means = native.struct(meanings())
     library.scan(
         native.address(window.buffer), len(window.buffer), count, native.address(frames), native.address(means),
         native.address(out), native.address(index), native.address(slow), native.address(totals),
