@@ -13,6 +13,7 @@ from netprobe.errors import UnreadableInput
 _FEW_COLLECTIONS = 100_000  # objects made between two: importing makes many, and hardly any garbage
 
 _COMMANDS = {
+    "demo": "Make a forged reset on this machine and find it out.",
     "diagnose": "Ask a host over the wire who refuses the connection, and why.",
     "probe": "Ask many ports and hosts the SYN question only.",
     "replay": "Say how every TCP connection attempt in a capture ended, and why.",

@@ -18,7 +18,7 @@ def check(scenario: Scenario) -> None:
     """Unavailable, with one line that says what to do, if this machine cannot build the scenario."""
     check_root()
     if find_spec("pyroute2") is None:
-        raise Unavailable("the lab needs pyroute2: pip install 'netprobe[live]'")
+        raise Unavailable("the lab needs pyroute2: pip install pyroute2")
     tools = ["ip"]
     for does in scenario.nodes.values():
         tools += ["nft"] * bool(does.filter or does.nat or does.raw)
