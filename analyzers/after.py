@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.closes import proxied_handshake
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, closed_by_server, proxied_handshake
+from analyzers.attempts.subject import Subject, closed_by_server
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line, times

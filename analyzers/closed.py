@@ -8,10 +8,11 @@ is who spoke, the time on the server (a round trip less than between the frames)
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.closes import foreign_reset, served_ns, too_soon, went_on
 from analyzers.attempts.hops import routers
 from analyzers.attempts.reflection import DSCP, marks, reflection
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, foreign_reset, served_ns, too_soon, went_on
+from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line
 from captures.packet import ACK, FIN, RST

@@ -84,6 +84,10 @@ def _verdict(subject: Subject, facts: list[Fact]) -> Verdict:
     found = answer(weigh(facts, _CAUSES_OF[subject.symptom]))
     cause = found.id or subject.symptom
     title = found.winners[0].cause.title if len(found.winners) == 1 else PREFIXES[cause]
+    if cause == "reset" and any(isinstance(fact, maker.ResetMaker) and fact.made_by == "stack" for fact in facts):
+        title = (
+            "refused by a RST that a TCP stack made, not a packet filter; whose stack is not decided by this capture"
+        )
     outcomes: Counter[str] = Counter()
     for attempt, group in subject.failing:
         outcomes[attempt.ending.outcome] += len(group)

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.closes import unacknowledged
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, unacknowledged
+from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 
 _LARGE = 1000  # payload bytes: below this no usual path MTU is the reason
