@@ -126,7 +126,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "queue-full": [_One()],
     "rate-limit": [_One(wait=2.5, tries=[{}] * 4, instead=limited)],
     "reset-on-banner": [_One(also=banner_reset)],
-    "reset-on-banner-one-sided": [_One(also=one_sided)],
+    "reset-on-banner-one-sided": [_One(tries=[{"manner": "hush"}], also=one_sided)],
     "return-route-lost": [_One(also=the_server_answered)],
     "route-blackhole": [_One()],
     "route-missing": [_One(wait=2.5, also=quoted_ttl(True))],
