@@ -59,6 +59,10 @@ CAUSES = (
         excludes=(seen(WentOn),), source="RFC 9293 section 3.10.7.1; Linux copies the DSCP, measured",
     ),
     Cause(
+        "silence.target.host.no-return-route", "the target host gets the packets and has no route back to the client", "server-host",
+        requires=(seen(Unanswered),), source="measured: no route, or a blackhole route, on the server",
+    ),
+    Cause(
         "silence.target.host.rp-filter", "the target host drops the packets because its own route back leads elsewhere",
         "server-host", requires=(seen(Unanswered),), source="measured: strict rp_filter",
     ),
