@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from analyzers.attempts.attempt import Attempt
-from analyzers.attempts.closes import proxied_handshake
+from analyzers.attempts.closes import proxied_handshake, synacks_again
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject, closed_by_server
 from analyzers.attempts.talk import greeting, listen
@@ -69,6 +69,17 @@ class WindowShut(Fact):
 
 
 @fact
+class SynAckAgain(Fact):
+    """The SYN-ACK was repeated although the client had acknowledged it."""
+
+    def text(self) -> str:
+        return (
+            "the SYN-ACK is repeated although the client acknowledged it: the listener's queue is full, or what the client "
+            "sends does not arrive"
+        )
+
+
+@fact
 class NeverSpoke(Fact):
     """The server's side accepted, stayed silent, and did not close."""
 
@@ -127,6 +138,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 frames=subject.frames(group, 0, *attempt.ending.synack_rows[:1]), count=len(group),
                 waited_ns=max(0, last - begun.ts_ns), client_spoke=attempt.client_bytes > 0,
             )  # fmt: skip
+            again = synacks_again(attempt)
+            if again:
+                yield SynAckAgain(frames=tuple(s.number for s in again), count=len(group))
             theirs = [s for s in attempt.segments if not s.client and not s.icmp and not s.flags & (SYN | RST | FIN)]
             if theirs and not any(s.window for s in theirs):
                 yield WindowShut(frames=tuple(s.number for s in theirs[:3]), count=len(group))

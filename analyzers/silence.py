@@ -5,12 +5,12 @@ Silence is a fact only where it was watched: the listening time is what the capt
 
 from collections.abc import Iterator
 
+from analyzers.attempts.closes import synacks_again
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.fingerprints import backoff
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
-from captures.packet import ACK, RST, SYN
 
 _ENOUGH_NS = 3_200_000_000  # a dead neighbour is reported by its router about 3.1 s after the first SYN
 
@@ -58,8 +58,6 @@ class AnswersElsewhere(Fact):
 class ListenerFull(Fact):
     """Connections to the same port whose SYN-ACK was repeated although the client had acknowledged it: the kernel answers,
     but has no room in the queue from which the program accepts."""
-
-    synacks: int
 
     def text(self) -> str:
         return (
@@ -118,17 +116,11 @@ def _offloaded(subject: Subject) -> bool:
 
 def _full(subject: Subject) -> Iterator[ListenerFull]:
     frames: list[int] = []
-    count = synacks = 0
+    count = 0
     for attempt, group in subject.cases:
-        answers = attempt.at(attempt.ending.synack_rows)
-        if len(answers) < 2 or not answers[0].window:
-            continue
-        between = [
-            s.number for s in attempt.segments
-            if s.client and s.has(ACK) and not s.flags & (SYN | RST) and answers[0].number < s.number < answers[-1].number
-        ]  # fmt: skip
-        if between:
-            frames += [answers[0].number, between[0], answers[-1].number]
-            count, synacks = count + len(group), synacks + len(answers)
+        again = synacks_again(attempt)
+        if again:
+            frames += [segment.number for segment in again]
+            count += len(group)
     if count:
-        yield ListenerFull(frames=tuple(frames[:6]), count=count, synacks=synacks)
+        yield ListenerFull(frames=tuple(frames[:6]), count=count)

@@ -2,10 +2,26 @@
 
 from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.surroundings import asked
-from captures.packet import RST
+from captures.packet import ACK, RST, SYN
 
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be compared
 _CEILING_NS = 300_000_000  # and in longer ones a neighbour was still being looked for
+
+
+def synacks_again(attempt: Attempt) -> list[Segment]:
+    """A SYN-ACK, the client's acknowledgement of it, and the SYN-ACK repeated all the same; empty where that did not happen.
+
+    The listener's queue is full, or what the client sends does not arrive. A SYN proxy's SYN-ACK (window 0) is its own story.
+    """
+    answers = attempt.at(attempt.ending.synack_rows)
+    if len(answers) < 2 or not answers[0].window:
+        return []
+    between = (
+        s for s in attempt.segments
+        if s.client and s.has(ACK) and not s.flags & (SYN | RST) and answers[0].number < s.number < answers[-1].number
+    )  # fmt: skip
+    acknowledged = next(between, None)
+    return [] if acknowledged is None else [answers[0], acknowledged, answers[-1]]
 
 
 def served_ns(attempt: Attempt, closing: Segment) -> int:

@@ -1,6 +1,6 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
-from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, WindowShut
+from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAgain, WindowShut
 from analyzers.balance import SeveralMachines, Turns
 from analyzers.closed import BareReset, ClosedWithoutWord, NotTheServers, TookItIn, TooSoon, WentOn
 from analyzers.maker import ResetMaker
@@ -82,6 +82,11 @@ CAUSES = (
         "wrong-service.target.tarpit", "a tarpit holds the client with slow lines that never become an SSH greeting", "server-host",
         requires=(seen(SpokeOtherProtocol, protocol="text", open=True),), supports=(seen(SlowLines),),
         source="endlessh's manual; RFC 4253 section 4.2 allows the lines",
+    ),
+    Cause(
+        "mute.target.listener.queue-full", "the listener's accept queue is full, so the connection waits half made", "server-host",
+        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),),
+        source="measured with a stopped sshd: SYN-ACK again after 1, 3 and 7 s",
     ),
     Cause(
         "mute.target.service.tarpit", "a tarpit accepts and keeps its window shut, so that the client waits", "server-host",

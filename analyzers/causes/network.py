@@ -1,6 +1,6 @@
 """Routers and the path itself: no route, no host behind the last router, loops, loss, packets too big."""
 
-from analyzers.after import NeverSpoke
+from analyzers.after import NeverSpoke, SynAckAgain
 from analyzers.attempts.icmp import KINDS
 from analyzers.handshake import AbortedByClient, HalfOpen
 from analyzers.model import Cause, seen
@@ -61,6 +61,10 @@ CAUSES = (
     Cause(
         "silence.network.path.loss", "the path loses so much that no try and no answer came through", "unknown",
         requires=(seen(Unanswered),), source="unverified",
+    ),
+    Cause(
+        "mute.network.path.one-way", "what the client sends behind the handshake does not arrive", "unknown",
+        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),), source="unverified: a one-way loss",
     ),
     Cause(
         "mute.network.router.ttl-exceeded", "the client's data ran out of hops, as a traceroute's does", "router",
