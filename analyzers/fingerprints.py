@@ -22,14 +22,14 @@ class Form:
         return self.ttl == ttl and self.window == window and (None in (self.df, df) or self.df == df)
 
 
-_NMAP = "nmap-os-db, test T5, Debian 12 package"
+_NMAP = "nmap-os-db of nmap 7.93 (2022), test T5"
 
 FORMS = (
-    Form("Linux (its TCP or its packet filter)", 64, True, "zero", "measured, Linux 6.18"),
+    Form("Linux (its TCP or its packet filter)", 64, True, "zero", "measured 2026, Linux 6.18"),
     Form("FreeBSD", 64, True, "zero", _NMAP),
     Form("OpenBSD", 64, None, "zero", _NMAP),
-    Form("pf", 64, None, "zero", "pf.c of FreeBSD, OpenBSD and XNU, read"),
-    Form("ipfw", 64, False, "zero", "FreeBSD ip_fw, read"),
+    Form("pf", 64, None, "zero", "pf.c of FreeBSD, OpenBSD and XNU, read 2026"),
+    Form("ipfw", 64, False, "zero", "FreeBSD ip_fw, read 2026"),
     Form("macOS", 64, False, "zero", _NMAP),
     Form("Juniper JUNOS or SRX", 64, False, "zero", _NMAP),
     Form("Solaris", 64, False, "zero", _NMAP),
@@ -53,7 +53,7 @@ def makers(ttl: int, df: bool | None, window: str) -> tuple[str, ...]:
 
 
 BACKOFFS = (
-    ("Linux 6.5 or later", (1, 2, 3, 4, 5), "measured, Linux 6.18; kernel ip-sysctl"),
+    ("Linux 6.5 or later", (1, 2, 3, 4, 5), "measured 2026, Linux 6.18; kernel ip-sysctl"),
     ("Linux before 6.5", (1, 3, 7, 15, 31), "kernel ip-sysctl"),
 )
 """Seconds after the first SYN at which stacks repeat it."""
