@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from analyzers.causes import find
 from netprobe.cli.filters import Filters
 from netprobe.replay.run import replay
 from netprobe.report.document import attempt_object
@@ -102,3 +103,13 @@ def test_the_manifest_holds_what_it_should() -> None:
     outcomes = Counter(a["outcome"] for e in manifest()["captures"] for a in e["truth"]["attempts"])
     assert sum(outcomes.values()) > 2000
     assert len(outcomes) >= 12
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_service_is_judged_and_every_claim_shows_its_frames(name: str, corpus: Path) -> None:
+    with replay([str(corpus / "captures" / name)]) as done:
+        for service in done.services(Filters().choose(done.ledger)):
+            verdict = done.verdict(service)
+            assert verdict.evidence, verdict.cause
+            assert all(evidence.text and evidence.frames for evidence in verdict.evidence), verdict
+            assert find(verdict.cause), verdict.cause
