@@ -2,12 +2,14 @@
 
 A flow is a pair of (address, port) ends; side 0 is the end with the lower number. An attempt is a flow from one initial
 sequence number to the next: a SYN (without ACK) that bears another number starts a new attempt, a SYN with the same
-number is a retransmission. Whole arrays settle the common cases; only flows whose SYNs disagree are walked row by row.
+number is a retransmission. Several SYNs may wait at once, as in a traceroute with one flow: what acknowledges or quotes an
+earlier number belongs to that attempt. Whole arrays settle the common cases; only flows whose SYNs disagree are walked row by row.
 """
 
 import numpy as np
 
 from analyzers.attempts.columns import Array, Growing, distinct, mix
+from analyzers.attempts.slots import Slots
 from captures import native
 from captures.native import address
 from captures.packet import ACK, RST, SYN
@@ -16,86 +18,10 @@ from captures.table import PacketTable
 _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
-class Slots:
-    """An open-addressing hash table from 64-bit keys to ids, filled and asked with whole arrays."""
+_MOST_EARLIER = 64  # attempts of one flow that still wait for an answer
 
-    def __init__(self) -> None:
-        self._bits = 14
-        self._key = np.zeros(1 << self._bits, np.uint64)
-        self._id = np.full(1 << self._bits, -1, np.int64)
-        self.used = 0
-
-    def find(self, key: Array) -> Array:
-        """The id of every key, -1 where there is none."""
-        slot = self._first(key)
-        out: Array = self._id[slot]  # never below -1 between calls
-        wrong = np.flatnonzero((out >= 0) & (self._key[slot] != key))
-        while len(wrong):
-            slot[wrong] = (slot[wrong] + 1) & (len(self._id) - 1)
-            out[wrong] = self._id[slot[wrong]]
-            wrong = wrong[(out[wrong] >= 0) & (self._key[slot[wrong]] != key[wrong])]
-        return out
-
-    def claim(self, key: Array, first_id: int) -> tuple[Array, Array]:
-        """Enter keys that are not there yet, each perhaps several times: new ids from `first_id` on, in order of appearance.
-
-        Returns the id of every key, and the indices at which a new key appeared first.
-        """
-        self.reserve(len(key))
-        index = np.arange(len(key))
-        slot = self._first(key)
-        head = np.empty(len(key), np.int64)
-        left = index
-        while len(left):
-            at = slot[left]
-            free = left[self._id[at] == -1][::-1]
-            self._id[slot[free]] = -2 - free  # of several that want one slot the first stays
-            owner = -2 - self._id[at]  # negative where an older key sits
-            mine = (owner >= 0) & (key[np.maximum(owner, 0)] == key[left])
-            head[left[mine]] = owner[mine]
-            left = left[~mine]
-            slot[left] = (slot[left] + 1) & (len(self._id) - 1)
-        new = head == index
-        firsts = np.flatnonzero(new)
-        ids = np.cumsum(new) - 1 + first_id
-        self._id[slot[firsts]], self._key[slot[firsts]] = ids[firsts], key[firsts]
-        self.used += len(firsts)
-        return ids[head], firsts
-
-    def reserve(self, more: int) -> None:
-        """Make room for so many more keys."""
-        if (self.used + more) * 2 > len(self._id):
-            self._grow(more)
-
-    def struct(self) -> Array:
-        """The table as join.c asks for it, which may fill it up to what was reserved."""
-        return native.struct([self._key, self._id, self._bits])
-
-    def _grow(self, more: int) -> None:
-        old = self._id >= 0
-        key, ids = self._key[old], self._id[old]
-        while (self.used + more) * 2 > 1 << self._bits:
-            self._bits += 1
-        self._key = np.zeros(1 << self._bits, np.uint64)
-        self._id = np.full(1 << self._bits, -1, np.int64)
-        slot = self._first(key)
-        while len(key):
-            free = np.flatnonzero(self._id[slot] < 0)
-            self._id[slot[free]] = ids[free]  # where two want one slot, the last one written stays
-            self._key[slot[free]] = key[free]
-            left = self._id[slot] != ids
-            key, ids, slot = key[left], ids[left], (slot[left] + 1) & (len(self._id) - 1)
-
-    def change(self, key: int, new: int) -> None:
-        """Let a known key stand for another id."""
-        slot = int(self._first(np.array([key], np.uint64))[0])
-        while int(self._key[slot]) != key or self._id[slot] < 0:
-            slot = (slot + 1) & (len(self._id) - 1)
-        self._id[slot] = new
-
-    def _first(self, key: Array) -> Array:
-        out: Array = (key >> np.uint64(64 - self._bits)).astype(np.int64)
-        return out
+Earlier = dict[tuple[int, int], int]
+"""Attempts of one flow that nobody accepted before the next began: by the SYN's side and number."""
 
 
 class Flows:
@@ -106,12 +32,14 @@ class Flows:
         self.trace = -1
         self._slots = Slots()
         self._collided: dict[tuple[int, int], int] = {}
+        self._earlier: dict[int, Earlier] = {}  # by the flow's newest attempt
 
     def next_trace(self) -> None:
         """From here on the flows are attempts of their own."""
         self.trace += 1
         self._slots = Slots()
         self._collided.clear()
+        self._earlier.clear()
 
     def attempts(self, table: PacketTable) -> tuple[Array, Array]:
         """Attempt and side of every row."""
@@ -207,6 +135,9 @@ class Flows:
     def _split_epochs(self, table: PacketTable, side: Array, attempt: Array, key: Array) -> None:
         """Start a new attempt where a flow's SYN bears a new initial sequence number."""
         state = self.state
+        if self._earlier:
+            for flow in distinct(attempt[state["waited"][attempt]]):
+                self._walk(table, side, attempt, int(flow), key)
         opening = np.flatnonzero(((table.flags & SYN) > 0) & ~table.icmp)
         if not len(opening):
             return
@@ -240,6 +171,7 @@ class Flows:
         mine = np.flatnonzero(number[attempt])
         of = number[attempt[mine]] - 1
         sound = state["isn"][who, ends] >= 0  # the side is known by another number, so this is no late first SYN
+        sound &= state["packets"][who, 1 - ends] > 0  # and what was asked before is no longer waited for
         opening = ((table.flags[mine] & (SYN | ACK)) == SYN) & ~table.icmp[mine]
         sound[of[(mine < first[of]) | (opening & ((table.seq[mine] != seq[of]) | (side[mine] != ends[of])))]] = False
         settled: Array = sound[number[flow] - 1]
@@ -275,7 +207,14 @@ class Flows:
         isn: list[int] = state["isn"][flow].tolist()
         if int(state["first_number"][flow]) >= int(table.number[0]) and not any(seen):
             isn = [-1, -1]  # opened in this batch: learn its numbers in order
+        earlier = self._earlier.pop(flow, {})
+        state["waited"][flow] = False
         for row in np.flatnonzero(attempt == flow).tolist():
+            if earlier:
+                about = _about(table, side, row)
+                if about in earlier and isn[about[0]] != about[1]:
+                    attempt[row] = earlier[about]
+                    continue
             if not table.icmp[row]:
                 end, seq, opening = int(side[row]), int(table.seq[row]), int(table.flags[row]) & (SYN | ACK)
                 if opening == SYN and isn[end] != seq:
@@ -287,6 +226,8 @@ class Flows:
                         or (isn[1 - end] >= 0 and not seen[end])  # both sides open at once, or a split handshake
                     )
                     if not joins:
+                        if isn[end] >= 0 and not seen[1 - end]:
+                            earlier[end, isn[end]] = current
                         low, high = state["ends"][flow]
                         at = np.array([row])
                         current = self._open(table, at, side[at], np.array([low]), np.array([high]))
@@ -304,6 +245,21 @@ class Flows:
             attempt[row] = current
             state["isn"][current] = isn
             state["hinted_isn"][current] = hints
+        if earlier:
+            self._earlier[current] = dict(list(earlier.items())[-_MOST_EARLIER:])
+            state["waited"][current] = True
+
+
+def _about(table: PacketTable, side: Array, row: int) -> tuple[int, int]:
+    """Which SYN a row repeats, answers, quotes or takes back, by side and number; (-1, -1) for any other row."""
+    end, flags, seq = int(side[row]), int(table.flags[row]), int(table.seq[row])
+    if table.icmp[row] or flags & (SYN | ACK) == SYN:
+        return end, seq
+    if flags & ACK and flags & (SYN | RST):
+        return 1 - end, int(table.ack[row]) - 1 & 0xFFFFFFFF
+    if flags & RST:
+        return end, seq - 1 & 0xFFFFFFFF
+    return -1, -1
 
 
 def _end(table: PacketTable, which: str, port: str) -> Array:

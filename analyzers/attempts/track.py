@@ -42,7 +42,7 @@ class Tracker:
             bytes=(np.int64, side, 0), packets=(np.int64, side, 0), kept=(np.int32, one, 0),
             full=(np.bool_, (4,), False), unsettled=(np.bool_, one, False), new_top=(np.int64, side, 0),
             tile_sum=(np.uint64, side, 0), counted=(np.int32, (4,), 0), repeats=(np.int32, side, 0), since=(np.int32, side, 1 << 30),
-            first_number=(np.int64, one, 0), first_ts=(np.int64, one, 0), last_ts=(np.int64, one, 0),
+            waited=(np.bool_, one, False), first_number=(np.int64, one, 0), first_ts=(np.int64, one, 0), last_ts=(np.int64, one, 0),
         )  # fmt: skip
         self.rows = Pieces(
             attempt=np.int32, ordinal=np.int32, side=np.uint8, position=np.int32, delta=np.int32, ack_position=np.int32,

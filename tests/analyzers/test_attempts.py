@@ -209,3 +209,25 @@ def test_long_silence_between_windows_does_not_split_an_attempt(tmp_path: Path) 
     with replay([str(path)]) as done:
         outcomes = [done.ledger.ending(i).outcome for i in Filters().choose(done.ledger).tolist()]
     assert sorted(outcomes) == ["established", "midstream"]
+
+
+SWEEP = """
+0     > S 1000 ttl 1
++.001 > S 2000 ttl 2
++.001 > S 3000 ttl 3
++.010 < R. 0 ack 3001 ttl 62
++.001 < icmp 11/0 from 203.0.113.2 quotes S 2000 quoted-ttl 1
++.001 < icmp 11/0 from 203.0.113.1 quotes S 1000 quoted-ttl 1
++.5   > S 2000 ttl 2
++.01  < S. 7000 ack 1001 ttl 60
++.001 > R 1001
+"""
+
+
+@FAMILIES
+def test_every_answer_to_a_traceroute_with_one_flow_finds_its_syn(tmp_path: Path, v6: bool) -> None:
+    script = SWEEP.replace("icmp 11/0", "icmp 3/0").replace("203.0.113.", "2001:db8:7::") if v6 else SWEEP
+    first, second, third = told(tmp_path, script, v6)
+    assert (second["outcome"], second["syn_count"], second["answer_frame"]) == ("icmp-ttl-exceeded", 2, 5)
+    assert (third["outcome"], third["answer_frame"]) == ("refused-rst", 4)
+    assert first["history"] == "ShR"  # answered last, by a SYN-ACK that the client's kernel took back

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from analyzers.attempts import track
-from analyzers.attempts.flows import _K1, Slots
+from analyzers.attempts.flows import _K1
 from analyzers.attempts.payload import payload_marks
+from analyzers.attempts.slots import Slots
 from analyzers.attempts.track import Tracker
 from captures import native
 from captures.errors import NotACapture
