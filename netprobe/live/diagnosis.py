@@ -1,6 +1,6 @@
 """A live diagnosis: ask, write the evidence, and give the verdict that replaying the evidence gives."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from analyzers.attempts.context import Context
 from analyzers.attempts.services import Service
 from analyzers.model import Verdict
 from netprobe.live import evidence
+from netprobe.live.network import Network
 from netprobe.live.session import Options, Session, Tell
 from netprobe.live.target import Target
 from netprobe.replay.run import Replay, replay
@@ -25,11 +26,20 @@ class Asked:
     interrupted: bool
 
 
-def ask(target: Target, options: Options, tell: Tell, path: Path | None = None) -> Iterator[Asked]:
-    """Ask every address of the target in turn, and keep the evidence of each; Ctrl-C ends after the one being asked."""
+def ask(
+    target: Target,
+    options: Options,
+    tell: Tell,
+    path: Path | None = None,
+    through: Callable[[str], Network | None] = lambda address: None,
+) -> Iterator[Asked]:
+    """Ask every address of the target in turn, and keep the evidence of each; Ctrl-C ends after the one being asked.
+
+    `through` gives the network that leads to an address, None for this machine's own.
+    """
     for number, address in enumerate(target.addresses):
         tell(f"asking {address} port {target.port}")
-        session = Session(target.typed, address, target.port, options, tell)
+        session = Session(target.typed, address, target.port, options, tell, through(address))
         session.run()
         context = session.context()
         kept = None

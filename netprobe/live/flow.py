@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -33,19 +33,30 @@ class Plan:
 class Flow:
     """A connection in progress. `errno` is the name of connect()'s error, "" once connected, None while it has not returned."""
 
-    def __init__(self, address: str, plan: Plan, source: str = "", device: str = "", ask_errors: bool = False) -> None:
-        """`ask_errors`: let the kernel name the ICMP errors that it gets; for whoever may not see packets."""
+    def __init__(
+        self,
+        address: str,
+        plan: Plan,
+        source: str = "",
+        device: str = "",
+        ask_errors: bool = False,
+        make: Callable[[int, int], socket.socket] = socket.socket,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`ask_errors`: let the kernel name the ICMP errors that it gets; for whoever may not see packets. `make` gives a
+        socket of a family and type, `now` the time in seconds."""
         self.plan = plan
+        self._now = now
         self.icmp: tuple[str, ...] = ()
         self._ask_errors = ask_errors
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket = make(family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.errno: str | None = None
         self.finished = False
         self.talk = Conversation()
         self._saying = b""
-        self.started = time.monotonic()
+        self.started = self._now()
         self.ended = 0.0
         self.local_port = 0
         try:
@@ -59,7 +70,7 @@ class Flow:
                 self.socket.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
             self.socket.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), 0))
             self.local_port = self.socket.getsockname()[1]
-            self.started = time.monotonic()
+            self.started = self._now()
             self._result(self.socket.connect_ex((address, plan.port)))
         except OSError as error:
             self._result(error.errno or errno.EIO)
@@ -79,7 +90,7 @@ class Flow:
     @property
     def after_ns(self) -> int:
         """How long connect() took, or has been taking."""
-        return int(((self.ended or time.monotonic()) - self.started) * 1e9)
+        return int(((self.ended or self._now()) - self.started) * 1e9)
 
     def advance(self, readable: bool, writable: bool) -> None:
         """Go on as far as the socket lets."""
@@ -114,7 +125,7 @@ class Flow:
     def _result(self, code: int) -> None:
         if code in (errno.EINPROGRESS, errno.EALREADY):
             return
-        self.errno, self.ended = errno.errorcode.get(code, str(code)) if code else "", time.monotonic()
+        self.errno, self.ended = errno.errorcode.get(code, str(code)) if code else "", self._now()
         if code and self._ask_errors:
             self.icmp = tuple(_errors(self.socket))
         if code or self.plan.speaks == "no":

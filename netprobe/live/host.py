@@ -25,7 +25,7 @@ class Way:
     neighbour: str = ""
 
 
-def route(address: str, source: str = "") -> tuple[str, str]:
+def route(address: str, source: str = "", device: str = "") -> tuple[str, str]:
     """The errno's name with which routing refuses the address ("" when it does not), and the source address it chose.
 
     Asked by connecting a datagram socket, which looks up the route and sends nothing.
@@ -33,6 +33,8 @@ def route(address: str, source: str = "") -> tuple[str, str]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as asked:
         try:
+            if device:
+                asked.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
             if source:
                 asked.bind((source, 0))
             asked.connect((address, 9))

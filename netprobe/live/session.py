@@ -5,16 +5,15 @@ the marks of what answered, and the same port from other source ports. Never mor
 run, at most three of which may be accepted, so that no limit, penalty or ban is met (knowledge base, section 9).
 """
 
-import select
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from analyzers.attempts.context import Call, Context
 from analyzers.words import first_line
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
-from netprobe.live.recorder import Frame, Recorder
+from netprobe.live.network import Kernel, Network, Recording
+from netprobe.live.recorder import Frame
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 _SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence
@@ -38,22 +37,28 @@ class Options:
 
 @dataclass
 class Session:
-    """One address and port being asked. `tell` gets a line for everything that is asked and answered."""
+    """One address and port being asked, `through` this machine's kernel unless another network is given. `tell` gets a line
+    for everything that is asked and answered."""
 
     name: str
     address: str
     port: int
     options: Options
     tell: Tell
+    through: InitVar[Network | None] = None
+    network: Network = field(init=False)
     flows: list[Flow] = field(default_factory=list)
-    recorder: Recorder | None = None
+    recorder: Recording | None = None
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
+
+    def __post_init__(self, through: Network | None) -> None:
+        self.network = through or Kernel(self.address, self.options.source, self.options.device)
 
     def run(self) -> None:
         """Ask until nothing more would change the verdict, or the budget is spent; Ctrl-C keeps what is known."""
         try:
-            self.recorder = Recorder(self.address)
+            self.recorder = self.network.record()
         except PermissionError:
             self.notes.append("no CAP_NET_RAW: packets could not be recorded")
         except OSError as error:
@@ -65,9 +70,9 @@ class Session:
         finally:
             for flow in self.flows:
                 flow.close()
-            if self.recorder is not None:
-                time.sleep(_SETTLED_S if any(flow.errno == "" for flow in self.flows) else 0)
-                self.recorder.close()
+            if self.recorder is not None and any(flow.errno == "" for flow in self.flows):
+                self._pause(_SETTLED_S)
+            self.network.close()
 
     def _rounds(self) -> None:
         first = self._start(self._plan("ssh" if self.port == 22 else "listen"))
@@ -112,17 +117,17 @@ class Session:
         return Plan(self.port, speaks, self.options.wait_s)
 
     def _start(self, plan: Plan) -> Flow:
-        flow = Flow(self.address, plan, self.options.source, self.options.device, self.recorder is None)
+        flow = self.network.connect(plan)
         self.flows.append(flow)
         return flow
 
     def _wait(self, flows: list[Flow], most_s: float, silent_s: float | None = None) -> None:
         """Until all of these flows are finished or out of patience; with `silent_s` no longer than that without answer."""
-        until = time.monotonic() + most_s
+        until = self.network.now() + most_s
         if silent_s is not None:
             until = min(until, flows[0].started + silent_s) if flows[0].errno is None else until
         while True:
-            now = time.monotonic()
+            now = self.network.now()
             open_flows = [f for f in flows if not f.finished and now < f.deadline]
             left = min([until, *(f.deadline for f in open_flows)]) - now
             if not open_flows or left <= 0:
@@ -134,24 +139,16 @@ class Session:
             self.recorder.drain()
 
     def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        until = self.network.now() + seconds
+        while (left := until - self.network.now()) > 0:
             self._turn([], left)
 
     def _turn(self, flows: Iterable[Flow], left: float) -> None:
-        read: list[Flow | Recorder] = [flow for flow in flows if flow.errno == ""]
-        write = [flow for flow in flows if flow.wants_to_write]
-        if self.recorder is not None:
-            read.append(self.recorder)
-        readable, writable, _ = select.select(read, write, [], left)
-        if self.recorder in readable and self.recorder is not None:
-            self.recorder.drain()
-        for flow in flows:
-            if flow in readable or flow in writable:
-                before = flow.errno
-                flow.advance(flow in readable, flow in writable)
-                if flow.errno != before:
-                    self.tell(f"port {flow.plan.port}: {flow.errno or 'connected'} after {flow.after_ns / 1e6:.1f} ms")
+        before = [(flow, flow.errno) for flow in flows]
+        self.network.wait([flow for flow, _ in before], left)
+        for flow, errno in before:
+            if flow.errno != errno:
+                self.tell(f"port {flow.plan.port}: {flow.errno or 'connected'} after {flow.after_ns / 1e6:.1f} ms")
 
     def _sent(self, flow: Flow) -> bool:
         """Whether a packet of this flow left the host; without a recorder it is taken for granted."""
@@ -177,11 +174,11 @@ class Session:
         failed = any(f.errno for f in self.flows if f.plan.port == self.port) or not self.flows
         silent = all(f.errno is None for f in self.flows if f.plan.port == self.port)
         unsent = (failed or silent) and self.flows and not self._sent(self.flows[0])
-        way = host.way(self.address, self.options.source) if unsent or silent else host.Way()
+        way = self.network.way() if unsent or silent else host.Way()
         return Context(
-            name=self.name, address=self.address, port=self.port, until_ns=time.time_ns(), calls=calls, route=way.refused,
+            name=self.name, address=self.address, port=self.port, until_ns=self.network.now_ns(), calls=calls, route=way.refused,
             device=way.device, source=way.source, gateway=way.gateway, mtu=way.mtu, neighbour=way.neighbour,
-            filters=host.filter_hints(self.address, self.port) if unsent else (), notes=tuple(self.notes),
+            filters=self.network.filter_hints(self.port) if unsent else (), notes=tuple(self.notes),
         )  # fmt: skip
 
 

@@ -1,0 +1,172 @@
+"""The one door between a live diagnosis and the world: its clock, what is recorded, connections, raw packets, this host.
+
+`Network` says what goes through it, `Kernel` is the door of this machine. Whoever implements it otherwise, as the simulated
+network of the tests does, runs the same diagnosis without a network.
+"""
+
+import errno
+import select
+import socket
+import time
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Protocol
+
+from netprobe.live import host
+from netprobe.live.flow import Flow, Plan
+from netprobe.live.recorder import Frame, Recorder
+
+_SO_BINDTODEVICE, _IPV6_HDRINCL = 25, 36
+
+
+class Recording(Protocol):
+    """The frames recorded so far, and how many the kernel had to drop, which is known once it is closed."""
+
+    frames: list[Frame]
+    dropped: int
+
+    @property
+    def closed(self) -> bool: ...
+
+    def drain(self) -> None:
+        """Take what has arrived."""
+
+    def close(self) -> None:
+        """Take the last packets and end."""
+
+
+class Network(Protocol):
+    """What asking one address needs of the world."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back; its zero means nothing."""
+
+    def now_ns(self) -> int:
+        """The clock of frames: nanoseconds since 1970."""
+
+    def record(self) -> Recording:
+        """Record everything about the address from now on. PermissionError when this user may not, OSError elsewhere."""
+
+    def connect(self, plan: Plan) -> Flow:
+        """A connection of the kernel's own, begun."""
+
+    def send(self, packet: bytes) -> str:
+        """Send a complete IP packet to the address as it is: "", or the errno's name with which this host refused.
+
+        Of IPv4 the kernel writes total length and checksum, and an IP-ID where that is 0.
+        """
+
+    def hold(self) -> int:
+        """A TCP port for raw packets that nobody else on this host uses until `close`. The kernel resets what is accepted."""
+
+    def source(self) -> str:
+        """The source address that routing chooses, "" when it refuses the address."""
+
+    def wait(self, flows: Iterable[Flow], seconds: float) -> None:
+        """Until a packet was recorded or one of the flows went on, or the time is over; recorded is what came until then."""
+
+    def way(self) -> host.Way:
+        """All that this host says of its way to the address."""
+
+    def filter_hints(self, port: int) -> tuple[str, ...]:
+        """Rules of this host for outgoing packets that may concern this port of the address."""
+
+    def close(self) -> None:
+        """End the recording, and give held ports back."""
+
+
+class Kernel:
+    """This machine's kernel. `source` and `device`, where given, hold for connections and raw packets alike."""
+
+    def __init__(self, address: str, source: str = "", device: str = "") -> None:
+        self._address, self._source, self._device = address, source, device
+        self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._recorder: Recorder | None = None
+        self._raw: socket.socket | None = None
+        self._held: list[socket.socket] = []
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def now_ns(self) -> int:
+        return time.time_ns()
+
+    def record(self) -> Recording:
+        self._recorder = Recorder(self._address)
+        return self._recorder
+
+    def connect(self, plan: Plan) -> Flow:
+        return Flow(self._address, plan, self._source, self._device, ask_errors=self._recorder is None)
+
+    def send(self, packet: bytes) -> str:
+        try:
+            if self._raw is None:
+                self._raw = self._opened()
+                self._to = _socket_address(self._address, self._family)
+            self._raw.sendto(packet, self._to)
+        except OSError as error:
+            return errno.errorcode.get(error.errno or errno.EIO, str(error.errno))
+        return ""
+
+    def _opened(self) -> socket.socket:
+        raw = socket.socket(self._family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        if self._family == socket.AF_INET6:
+            raw.setsockopt(socket.IPPROTO_IPV6, _IPV6_HDRINCL, 1)
+        try:
+            self._bind(raw)
+        except OSError:
+            raw.close()
+            raise
+        return raw
+
+    def _bind(self, one: socket.socket) -> None:
+        if self._device:
+            one.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, self._device.encode())
+        if self._source:
+            one.bind((self._source, 0))
+
+    def hold(self) -> int:
+        held = socket.socket(self._family, socket.SOCK_STREAM)
+        self._held.append(held)
+        self._bind(held)
+        if not self._source:
+            held.bind(("", 0))
+        return int(held.getsockname()[1])
+
+    def source(self) -> str:
+        return host.route(self._address, self._source, self._device)[1]
+
+    def wait(self, flows: Iterable[Flow], seconds: float) -> None:
+        flows = list(flows)
+        read: list[Flow | Recorder] = [flow for flow in flows if flow.errno == ""]
+        write = [flow for flow in flows if flow.wants_to_write]
+        recorder = self._recorder if self._recorder is not None and not self._recorder.closed else None
+        if recorder is not None:
+            read.append(recorder)
+        readable, writable, _ = select.select(read, write, [], max(0.0, seconds))
+        if recorder in readable and recorder is not None:
+            recorder.drain()
+        for flow in flows:
+            if flow in readable or flow in writable:
+                flow.advance(flow in readable, flow in writable)
+
+    def way(self) -> host.Way:
+        return host.way(self._address, self._source)
+
+    def filter_hints(self, port: int) -> tuple[str, ...]:
+        return host.filter_hints(self._address, port)
+
+    def close(self) -> None:
+        if self._recorder is not None and not self._recorder.closed:
+            self._recorder.close()
+        for one in (*self._held, *([self._raw] if self._raw is not None else [])):
+            one.close()
+
+
+def _socket_address(address: str, family: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """Where a raw socket sends to: without a port, and in IPv6 with the interface of an address that names one."""
+    if family == socket.AF_INET:
+        return address, 0
+    plain, _, zone = address.partition("%")
+    scope = (int(zone) if zone.isdigit() else socket.if_nametoindex(zone)) if zone else 0
+    return str(ip_address(plain)), 0, 0, scope
