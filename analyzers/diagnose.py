@@ -12,6 +12,7 @@ from analyzers import (
     handshake,
     maker,
     origin,
+    path,
     reset,
     silence,
     ssh,
@@ -30,7 +31,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, handshake.facts, closed.facts, stalled.facts,
-    after.facts, ssh.facts, balance.facts,
+    after.facts, ssh.facts, balance.facts, path.facts,
 )  # fmt: skip
 
 

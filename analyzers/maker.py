@@ -110,6 +110,8 @@ class ResetMaker(Placed):
 
     made_by: str
     stands: str
+    hop_is: str = ""  # whose report the hop's time-exceeded was: "other" than the target's address, or "" unknown
+    swept: bool = False
 
     def text(self) -> str:
         maker = {
@@ -157,13 +159,21 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if crowd >= _CROWD:
         yield ResetCrowd(frames=(rst.number,), ttl=rst.ttl, addresses=crowd)
     stands = _stands(refusals, made_by, others, crowd >= _CROWD)
+    end = subject.end
+    if end is not None and end.stands != "unknown":
+        stands = {"before": "nearer", "same": "same"}.get(end.stands, stands)
+        if end.stands == "behind" and subject.sweeps.own is not None:
+            stands = "farther"
     if subject.rotation and stands in ("unknown", "same"):
         stands = "one-of-several"
     if made_by in ("stack", "filter") or stands not in ("unknown", "same"):
         frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
         count = sum(count for _, _, count in refusals)
         beside = 1 if stands == "nearer" and not routers(rst.ttl) and not routers(refusals[0][0].ttl) else None
-        yield ResetMaker(frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside)
+        yield ResetMaker(
+            frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside,
+            swept=end is not None and end.stands != "unknown", hop_is="other" if end is not None and end.router else "",
+        )  # fmt: skip
 
 
 def _refusals(subject: Subject) -> Iterator[Refusal]:

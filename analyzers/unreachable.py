@@ -8,10 +8,10 @@ decrement when a forwarding filter rejects, before it when a route or the receiv
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt
-from analyzers.attempts.hops import routers
+from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import MOST_HOPS, Subject
+from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, Placed, fact
 from analyzers.words import duration, times
 

@@ -5,6 +5,7 @@ routers, as long as nothing on the way rewrites TTLs or hides hops.
 """
 
 INITIAL_TTLS = (32, 64, 128, 255)
+MOST_HOPS = 30  # a SYN with a larger TTL ran out in a loop, one with a smaller was meant to
 
 
 def initial_ttl(ttl: int) -> int:

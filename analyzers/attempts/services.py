@@ -8,11 +8,14 @@ import numpy as np
 
 from analyzers.attempts.columns import Array, distinct, mix
 from analyzers.attempts.ending import Ending
+from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.ledger import Ledger
 from captures.packet import Address
 
+_SWEEP = 3  # as many different small TTLs are no accident
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Group:
     """Attempts to one service that went alike: `members` are their indices in capture order."""
 
@@ -25,7 +28,11 @@ class Group:
 
 @dataclass(slots=True)
 class Service:
-    """What was asked of one address and port, by whomever: `groups` are largest first."""
+    """What was asked of one address and port, by whomever: `groups` are largest first.
+
+    `probes` are the SYNs of a traceroute to it, with TTLs too small to arrive or just large enough: they are no attempts of
+    anybody to connect, unless nothing else was asked.
+    """
 
     address: Address
     port: int
@@ -33,6 +40,11 @@ class Service:
     first_ns: int
     last_ns: int
     groups: list[Group] = field(default_factory=list)
+    probes: list[Group] = field(default_factory=list)
+
+    @property
+    def probe_count(self) -> int:
+        return sum(map(len, self.probes))
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -59,10 +71,37 @@ def services(ledger: Ledger, chosen: Array) -> list[Service]:
         groups = [Group(ledger.ending(int(by.members[a])), by.members[a:b]) for a, b in pairwise(spans)]
         groups.sort(key=len, reverse=True)
         members = np.sort(by.members[bounds[i] : bounds[i + 1]])
+        first_ns, last_ns = int(by.first_ns[i]), int(by.last_ns[i])
+        probes = _sweep(ledger, groups) if len(groups) >= _SWEEP else []
+        if len(probes) == len(groups):
+            probes = []
+        elif probes:
+            groups = [group for group in groups if group not in probes]
+            members = np.sort(np.concatenate([group.members for group in groups]))
+            began = ledger.columns["first_ts"][members]
+            first_ns, last_ns = int(began.min()), int(began.max())
         side = 1 - groups[0].ending.client_side
         sample = int(groups[0].members[0])
         address, port = ledger.address(sample, side), int(ledger.columns["port"][sample, side])
-        out.append(Service(address, port, members, int(by.first_ns[i]), int(by.last_ns[i]), groups))
+        out.append(Service(address, port, members, first_ns, last_ns, groups, probes))
+    return out
+
+
+def _sweep(ledger: Ledger, groups: list[Group]) -> list[Group]:
+    """The groups whose SYNs are a traceroute's: several small TTLs from one client, some of which ran out on the way."""
+    by_client: dict[Address, list[tuple[int, Group]]] = {}
+    for group in groups:
+        if group.ending.syn_rows:
+            member = int(group.members[0])
+            ttl = ledger.cell("ttl", member, group.ending.syn_rows[0])
+            if ttl <= MOST_HOPS:
+                by_client.setdefault(ledger.address(member, group.ending.client_side), []).append((ttl, group))
+    out: list[Group] = []
+    for found in by_client.values():
+        ran_out = any(group.ending.outcome == "icmp-ttl-exceeded" for _, group in found)
+        ttls = {ttl for ttl, _ in found}
+        if len(ttls) >= _SWEEP and (ran_out or min(ttls) <= _SWEEP):
+            out += [group for _, group in found]
     return out
 
 

@@ -11,13 +11,16 @@ import numpy as np
 from analyzers.attempts.attempt import Attempt, Recall, materialise
 from analyzers.attempts.closes import foreign_reset, unacknowledged
 from analyzers.attempts.columns import Array
+from analyzers.attempts.ends import End, Vanished, end_of, vanished
+from analyzers.attempts.hops import MOST_HOPS
+from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.surroundings import Answer, Surroundings
+from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.talk import greeting, last_words, listen
 from captures.packet import FIN, RST
 
-MOST_HOPS = 30  # a larger TTL ran out in a loop, a smaller one was meant to
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _TOO_SHORT_NS = 1_000_000_000  # several SYNs without answer are no silence when the capture ends sooner
 _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead neighbour after about 3.1 s
@@ -68,6 +71,29 @@ class Subject:
     def elsewhere(self) -> tuple[Answer, ...]:
         """What the service's address answered on other ports."""
         return self.around.answers(self.service)
+
+    @cached_property
+    def sweeps(self) -> Sweeps:
+        """The traceroutes to the service's address."""
+        return self.around.sweeps(self.service)
+
+    @cached_property
+    def end(self) -> End | None:
+        """Where the way of refused SYNs ends, if a sweep showed it."""
+        answers = [a.answer for a, _ in self.failing if a.answer is not None]
+        if not self.sweeps or not answers:
+            return None
+        if self.symptom == "reset":
+            return end_of(self.sweeps, self.service.port, "rst")
+        icmp = answers[0].packet.icmp
+        if self.symptom != "unreachable" or icmp is None:
+            return None
+        return end_of(self.sweeps, self.service.port, kind_of(icmp.version, icmp.type, icmp.code))
+
+    @cached_property
+    def lost(self) -> Vanished | None:
+        """Where silent SYNs vanish, if a sweep showed it."""
+        return vanished(self.sweeps, self.service.port) if self.sweeps else None
 
     @cached_property
     def symptom(self) -> str:

@@ -13,6 +13,8 @@ from analyzers.attempts.attempt import Recall, Segment, materialise
 from analyzers.attempts.hops import routers
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Service, client_sides
+from analyzers.attempts.sweeps import Sweeps, by_target, sweeps
+from captures.packet import Address
 
 _MOST_ANSWERS = 12  # kinds of answers of one address that a diagnosis compares with
 _Key = tuple[int, int, int]
@@ -44,6 +46,7 @@ class Surroundings:
     def __init__(self, ledger: Ledger, recall: Recall) -> None:
         self._ledger, self._recall = ledger, recall
         self._index: dict[_Key, list[_Entry]] | None = None
+        self._probes: dict[Address, list[int]] | None = None
 
     def answers(self, service: Service) -> tuple[Answer, ...]:
         """What the service's address answered to SYNs on other ports, as seen from the same place: the first of each
@@ -74,6 +77,16 @@ class Surroundings:
             if others and ("rst", ttl) in mine:
                 farther[key] = min(others)
         return len(farther) if len(set(farther.values())) > 1 else 0
+
+    def sweeps(self, service: Service) -> Sweeps:
+        """The traceroutes to the service's address that were seen where the service was."""
+        if self._probes is None:
+            self._probes = by_target(self._ledger)
+        mine = self._probes.get(service.address, [])
+        traces = set(self._ledger.columns["trace"][service.members[:64]].tolist())
+        if not mine or len(traces) != 1:
+            return Sweeps((), str(service.address))
+        return sweeps(self._ledger, self._recall, mine, traces.pop(), service.address)
 
     def _answer(self, trace: int, port: int, kind: str, index: int) -> Answer:
         attempt = materialise(self._ledger, index, self._recall)

@@ -5,7 +5,8 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.closed import BareReset, ForeignReset, NotTheServers, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.reset import AcceptedToo, ResetFromHop, ResetsDisagree, SynReset
+from analyzers.path import CopiesTtl, LikeHop, VanishesBeyond
+from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.silence import Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 from analyzers.unreachable import IcmpRefusal
@@ -29,8 +30,9 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
-            seen(ResetsDisagree), seen(ResetFromHop), seen(AcceptedToo),
+            seen(ResetsDisagree), seen(LikeHop), seen(AcceptedToo), seen(CopiesTtl),
         ),
+        proof=(seen(ResetMaker, made_by="filter", stands="nearer", swept=True, hop_is="other"),),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",
     ),
     *(
@@ -59,7 +61,8 @@ CAUSES = (
     ),
     Cause(
         "silence.network.firewall.drop", "a firewall or cloud rule on the path drops the packets", "firewall",
-        requires=(seen(Unanswered),), source="measured; the default of cloud security groups and most appliances",
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, others_pass=True, before_target=True),),
+        source="measured; the default of cloud security groups and most appliances",
     ),
     Cause(
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",

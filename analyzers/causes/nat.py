@@ -4,7 +4,8 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.reset import AcceptedToo, ResetFromHop, SynReset
+from analyzers.path import LikeHop
+from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.unreachable import IcmpRefusal
 
@@ -13,8 +14,9 @@ CAUSES = (
         "reset.network.nat.no-mapping", "the address is a NAT box without a forward for this port", "nat",
         requires=(seen(SynReset),),
         supports=(
-            *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("stack", "unlike-stack", "unknown")),
-            seen(ResetFromHop),
+            seen(ResetMaker, made_by="stack", stands="nearer"),
+            *(seen(ResetMaker, made_by=maker, stands="nearer", hop_is="") for maker in ("unlike-stack", "unknown")),
+            seen(LikeHop, forwarding="no"),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
         excludes=(seen(Turns, alternates=True), seen(AcceptedToo)),

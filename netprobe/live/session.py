@@ -14,8 +14,10 @@ from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.network import Kernel, Network, Recording
 from netprobe.live.recorder import Frame
+from netprobe.live.trace import Tracer, heard_from
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
+USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
 _SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence
 _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than connect() returns
 _SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
@@ -83,6 +85,7 @@ class Session:
             self._accepted(first)
         elif self._sent(first):
             self._refused(first)
+            self._locate()
 
     def _refused(self, first: Flow) -> None:
         """Something answered the SYN with a refusal: a control, and the same again from other source ports."""
@@ -98,7 +101,11 @@ class Session:
         others = [self._start(Plan(CONTROL_PORT, "no", _SILENT_S, 0))]
         if self.options.budget > 1:
             others.append(self._start(self._plan("no")))
-        self._wait([first, *others], self.options.wait_s)
+        self._wait(others, _SILENT_S)
+        if self._sent(first):
+            self._locate()
+        left = first.started + self.options.wait_s - self.network.now()
+        self._wait([first, *others], max(0.0, left))
 
     def _accepted(self, first: Flow) -> None:
         """Connected: hear it out, and where it ended badly ask once more, without a word. Where it went well ask twice more:
@@ -112,6 +119,25 @@ class Session:
             self._pause(_REPEAT_S)
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
+        if not came_up:
+            self._locate()
+
+    def _locate(self) -> None:
+        """Hop by hop: where does the failing port's way end, and where those of other ports of the address?"""
+        if self.recorder is None:
+            return
+        tracer = Tracer(self.network, self.recorder, self.address)
+        frames = list(self.recorder.frames)
+        answers = {port: heard_from(frames, port) for port in (CONTROL_PORT, self.port)}
+        answers |= tracer.knock(port for port in USUAL_PORTS if port not in answers)
+        alive = [port for port, heard in answers.items() if heard and heard.kind == "syn-ack" and port != self.port]
+        for port in (self.port, CONTROL_PORT, *alive[:1]):
+            heard = answers[port]
+            own = heard.hops if heard else max((h.hops for h in answers.values() if h), default=0)
+            self.tell(f"tracing the way to port {port}")
+            found = tracer.sweep(port, own, limited=heard is not None and heard.kind != "rst")
+            if (ending := found.heard.get(found.end)) is not None:
+                self.tell(f"port {port}: {ending.kind} from TTL {found.end} on")
 
     def _plan(self, speaks: str) -> Plan:
         return Plan(self.port, speaks, self.options.wait_s)

@@ -15,15 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from captures.wire.checksum import ones_complement_sum
+from netprobe.live.craft import Ends, segment
 from netprobe.live.flow import DSCP
 from netprobe.live.host import route
 from netprobe.live.recorder import Frame, Recorder
 
-_WINDOW = 64_240
-_OPTIONS = bytes.fromhex(
-    "020405b4 0402 080a 00000001 00000000 01 030307".replace(" ", "")
-)  # MSS, SACK, timestamps, scale 7
 _LATE_S = 3.6  # a router reports a dead host this late
 _TRIES = 3
 
@@ -120,8 +116,8 @@ class Sweep:
     def _send(self, question: Question) -> None:
         try:
             sender, source = self._sender(question.address)
-            segment = self._segment(source, question)
-            sender.sendto(segment, (question.address, 0))
+            ends = Ends(source, self._sport, question.address, question.port)
+            sender.sendto(segment(ends, self._seq), (question.address, 0))
         except OSError as error:
             self.unsent[question] = error.strerror or str(error)
 
@@ -143,12 +139,3 @@ class Sweep:
                 raise OSError(0, refused)
             sources[address] = chosen
         return raw, sources[address]
-
-    def _segment(self, source: str, question: Question) -> bytes:
-        head = struct.pack(
-            ">HHIIBBHHH", self._sport, question.port, self._seq, 0, (20 + len(_OPTIONS)) // 4 << 4, 2, _WINDOW, 0, 0
-        )
-        segment = head + _OPTIONS
-        pseudo = ip_address(source).packed + ip_address(question.address).packed
-        total = ones_complement_sum(pseudo + struct.pack(">II", len(segment), socket.IPPROTO_TCP) + segment)
-        return segment[:16] + struct.pack(">H", ~total & 0xFFFF) + segment[18:]

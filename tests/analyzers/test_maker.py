@@ -103,7 +103,7 @@ def test_the_least_ttl_that_is_refused_bounds_the_place(tmp_path: Path) -> None:
     assert (found.cause, found.place.hop_min, found.place.hop_max) == ("reset", 2, 3)
 
 
-@pytest.mark.parametrize(("back", "cause", "hop"), [(63, "reset.network", 2), (62, "reset", None)])
+@pytest.mark.parametrize(("back", "cause", "hop"), [(63, "reset.network.firewall", 2), (62, "reset", 3)])
 def test_a_reset_with_a_routers_own_ttl_was_made_there(tmp_path: Path, back: int, cause: str, hop: int | None) -> None:
     script = ""
     for ttl, reply in ((1, 64), (2, 63)):

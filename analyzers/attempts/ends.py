@@ -1,0 +1,163 @@
+"""At which hop does the way of a failing port end, and is that before the target, at it, or behind it?
+
+Two witnesses: the smallest TTL with which a SYN is refused leaves two hops, as a router refuses what it forwards one TTL later
+than it reports TTLs as used up; and the routers that the refusal passed on its way back, against those that the hops' own
+reports passed, tell the two apart (knowledge base T1 to T3). The second lies where ways back differ; then both hops stand.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+
+from analyzers.attempts.attempt import Segment
+from analyzers.attempts.hops import routers
+from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Router, Sweeps, sender_of
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Refusals of `kind` begin at the TTL `begins`; who refuses stands at hop `low` to `high`, and is `router` where the hop is
+    that of a router which reported TTLs as used up.
+
+    `stands`: before, same or behind, against where other ports of the address are answered (at hop `target`, 0 when none
+    is), or unknown. `last` is the largest TTL below that a router reported, 0 for none; `copies` when the refusals copy TTLs.
+    """
+
+    kind: str
+    begins: int
+    low: int
+    high: int
+    router: Router | None
+    stands: str
+    target: int
+    last: int
+    copies: bool
+    frames: tuple[int, ...]
+
+    @property
+    def forwarding(self) -> str:
+        """Whether the device refuses what it forwards ("yes": its own hop still ran out), or before that ("no"); "" unknown."""
+        if self.router is None:
+            return ""
+        return "yes" if self.router.hop == self.begins - 1 else "no"
+
+
+def end_of(sweeps: Sweeps, port: int, kind: str) -> End | None:
+    """Where the sweeps of this port begin to be refused in this way; None without a sweep that was."""
+    ends = [_end(sweeps, path, first) for path in sweeps.to(port) if (first := path.begins(kind)) is not None]
+    return reduce(_both, ends) if ends else None
+
+
+def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
+    assert first.answer is not None
+    last = path.last_router(first.ttl, sweeps.target)
+    others = sweeps.ends(path.port)
+    at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
+    copies = path.copies_ttl
+    low, high = max(1, last if copies else first.ttl - 1), first.ttl
+    router = None
+    if not copies:
+        low, high, router = _picked(sweeps, first, low, high, at_target)
+    before = path.at(last)
+    frames = [first.syn.number, first.answer.number, *([before.ran_out.number] if before and before.ran_out else [])]
+    frames += [echo.answer.number for echo in others.values() if echo.answer]
+    target = min(at_target, default=0)
+    return End(
+        first.kind, first.ttl, low, high, router, _stands(first, high, at_target), target, last, copies,
+        tuple(sorted(frames)),
+    )  # fmt: skip
+
+
+def _picked(
+    sweeps: Sweeps, first: Echo, low: int, high: int, at_target: dict[int, int]
+) -> tuple[int, int, Router | None]:
+    """Which of the two hops it is, by the sender's name, or else by the way back."""
+    assert first.answer is not None
+    here = [sweeps.routers[hop] for hop in (low, high) if hop in sweeps.routers]
+    if first.answer.icmp and first.sender != sweeps.target:
+        named = [router for router in here if router.address == first.sender]
+        if len(named) == 1:
+            return named[0].hop, named[0].hop, named[0]
+        if low != high and len(here) == 1 and here[0].hop == low:
+            low = high  # the hop before gave another name
+    back = routers(first.answer.ttl)
+    known = {router.hop: router.back for router in here}
+    known |= {hop: there for hop, there in at_target.items() if hop == high}
+    fits = [hop for hop in range(low, high + 1) if known.get(hop) == back]
+    if not fits and high not in known and known.get(low) == back - 1:
+        fits = [high]
+    if len(fits) == 1:
+        (hop,) = fits
+        return hop, hop, sweeps.routers.get(hop) if hop not in at_target else None
+    return low, high, None
+
+
+def _stands(first: Echo, high: int, at_target: dict[int, int]) -> str:
+    """`high` is the last hop at which the refusing device can stand."""
+    assert first.answer is not None
+    if not at_target:
+        return "unknown"
+    if high < min(at_target):
+        return "before"
+    if first.ttl in at_target:
+        return "same" if routers(first.answer.ttl) == at_target[first.ttl] else "unknown"
+    return "behind" if first.ttl > max(at_target) else "unknown"
+
+
+def _both(one: End, other: End) -> End:
+    """What two flows say together: where they differ, the wider."""
+    same = one.router == other.router
+    return End(
+        one.kind, min(one.begins, other.begins), min(one.low, other.low), max(one.high, other.high), one.router if same else None,
+        one.stands if one.stands == other.stands else "unknown", one.target, min(one.last, other.last), one.copies or other.copies,
+        one.frames,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """SYNs to a port get no answer beyond hop `last` (0: not even there), while others show that hop `last` + 1 is alive:
+    `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `target` the hop of the address."""
+
+    last: int
+    goes_on: int
+    alive: bool
+    target: int
+    tries: int
+    translated: bool
+    frames: tuple[int, ...]
+
+
+def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
+    """Where SYNs to this port vanish; None unless a sweep of it was answered by routers, at most, and then by nobody."""
+    lost = [path for path in sweeps.to(port) if all(echo.kind in ("", RAN_OUT) for echo in path.echoes)]
+    lost = [path for path in lost if not path.echoes[-1].kind]
+    if not lost or len(lost) < len(sweeps.to(port)):
+        return None
+    heard = [echo for path in lost for echo in path.echoes if echo.kind == RAN_OUT]
+    last = max((echo.ttl for echo in heard), default=0)
+    tries = sum(echo.tries for path in lost for echo in path.echoes if echo.ttl == last + 1)
+    beyond = {
+        path.port: echo
+        for path in sweeps.elsewhere(port)
+        for echo in path.echoes
+        if echo.kind and echo.ttl > last and not (echo.kind == RAN_OUT and echo.sender == sweeps.target)
+    }
+    alive = any(e.kind and e.ttl == last + 1 for path in sweeps.elsewhere(port) for e in path.echoes)
+    goes_on = next(iter(beyond), 0)
+    ends = sweeps.ends(port)
+    own = max((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
+    final = max(heard, key=lambda echo: echo.ttl, default=None)
+    frames = [f.number for f in _frames(final)] + [f.number for f in _frames(beyond.get(goes_on))]
+    return Vanished(
+        last,
+        goes_on,
+        alive,
+        min((echo.ttl for echo in ends.values()), default=0),
+        tries,
+        bool(own),
+        tuple(sorted(frames)),
+    )
+
+
+def _frames(echo: Echo | None) -> list[Segment]:
+    return [echo.syn, echo.answer] if echo is not None and echo.answer is not None else []

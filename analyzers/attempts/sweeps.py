@@ -1,0 +1,195 @@
+"""Traceroutes to an address: what every SYN with a small TTL got back, hop by hop, for each flow that was asked so.
+
+A router looks at the TTL before its filters on forwarded packets: it still reports time-exceeded at its own hop and refuses
+from the next TTL on. What refuses before routing, or is the end of the way, refuses at its own hop (knowledge base T1, T20).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
+from analyzers.attempts.columns import Array
+from analyzers.attempts.hops import MOST_HOPS, routers
+from analyzers.attempts.icmp import kind_of
+from analyzers.attempts.ledger import Ledger
+from captures.packet import ACK, RST, SYN, Address
+
+_FLOW = 3  # TTLs of one flow that make a sweep
+_MOST = 512  # probes to one address that are looked at
+RAN_OUT = "ttl-exceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What a SYN with this TTL got back: `kind` is syn-ack, rst, an ICMP kind, or "" when nothing came; `tries` were sent.
+
+    `ran_out` is the time-exceeded error where a router sent one, though something else answered as well.
+    """
+
+    ttl: int
+    kind: str
+    syn: Segment
+    answer: Segment | None
+    ran_out: Segment | None
+    tries: int
+
+    @property
+    def sender(self) -> str:
+        """The address that the answer bears, "" without one."""
+        return sender_of(self.answer)
+
+
+@dataclass(frozen=True)
+class Path:
+    """One flow's sweep, or with `constant` False one whose source port changed from probe to probe. `echoes` by rising TTL."""
+
+    client_port: int
+    port: int
+    constant: bool
+    echoes: tuple[Echo, ...]
+
+    def begins(self, *kinds: str) -> Echo | None:
+        """The first echo of one of these kinds from which on nothing else came than these, or nothing; None without one."""
+        found = None
+        for echo in reversed(self.echoes):
+            if echo.kind in kinds:
+                found = echo
+            elif echo.kind:
+                break
+        return found
+
+    def last_router(self, below: int, target: str) -> int:
+        """The largest TTL below this one that a router reported as used up; 0 when none did."""
+        return max(
+            (e.ttl for e in self.echoes if e.ran_out and e.ttl < below and sender_of(e.ran_out) != target), default=0
+        )
+
+    def at(self, ttl: int) -> Echo | None:
+        return next((echo for echo in self.echoes if echo.ttl == ttl), None)
+
+    @cached_property
+    def copies_ttl(self) -> bool:
+        """Whether the RSTs' TTL rises with that of their SYNs: their maker copies it, so that near ones never arrive."""
+        seen = [(echo.ttl, echo.answer.ttl) for echo in self.echoes if echo.kind == "rst" and echo.answer]
+        return len({back for _, back in seen}) > 1 and len({out - back for out, back in seen}) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A hop that reported a TTL as used up: its address, the routers its report passed, and the report itself."""
+
+    hop: int
+    address: str
+    back: int
+    report: Segment
+
+
+class Sweeps:
+    """All sweeps to one address from one place; `paths` of the given port first. False when there is none."""
+
+    def __init__(self, paths: Sequence[Path], target: str) -> None:
+        self.paths, self.target = tuple(paths), target
+
+    def __bool__(self) -> bool:
+        return bool(self.paths)
+
+    def to(self, port: int) -> list[Path]:
+        return [path for path in self.paths if path.port == port]
+
+    def elsewhere(self, port: int) -> list[Path]:
+        return [path for path in self.paths if path.port != port]
+
+    @cached_property
+    def routers(self) -> dict[int, Router]:
+        """The routers by hop; a hop at which several answered, or from several distances, is left out."""
+        found: dict[int, dict[tuple[str, int], Router]] = defaultdict(dict)
+        for path in self.paths:
+            for echo in path.echoes:
+                sender = sender_of(echo.ran_out)
+                if echo.ran_out is not None and sender != self.target:
+                    back = routers(echo.ran_out.ttl)
+                    found[echo.ttl].setdefault((sender, back), Router(echo.ttl, sender, back, echo.ran_out))
+        return {hop: next(iter(several.values())) for hop, several in sorted(found.items()) if len(several) == 1}
+
+    @cached_property
+    def own(self) -> Echo | None:
+        """The first probe that ran out at something which bears the target's own address: a box that translates."""
+        mine = [e for path in self.paths for e in path.echoes if sender_of(e.ran_out) == self.target]
+        return min(mine, key=lambda echo: echo.ttl, default=None)
+
+    def ends(self, port: int) -> dict[Path, Echo]:
+        """Where sweeps of other ports are first answered by a RST or a SYN-ACK in the target's name."""
+        return {path: echo for path in self.elsewhere(port) if (echo := path.begins("rst", "syn-ack")) is not None}
+
+    def hop_back(self, back: int) -> Router | None:
+        """The only router whose reports pass so many routers on the way back; None when there is none, or several."""
+        fits = [router for router in self.routers.values() if router.back == back]
+        return fits[0] if len(fits) == 1 else None
+
+
+def sender_of(segment: Segment | None) -> str:
+    """The source address that a packet bears, "" for none."""
+    return str(segment.packet.ip.src) if segment is not None and segment.packet.ip is not None else ""
+
+
+def by_target(ledger: Ledger) -> dict[Address, list[int]]:
+    """The attempts whose SYN has a small TTL, by server address."""
+    syn = np.array([e.syn_rows[0] if e.syn_rows else -1 for e in ledger.endings])[ledger.story]
+    asked = np.flatnonzero(syn >= 0)
+    ttl = ledger.rows["ttl"][ledger.order[ledger.first_row[asked] + syn[asked]]]
+    out: dict[Address, list[int]] = defaultdict(list)
+    small: Array = asked[ttl <= MOST_HOPS]
+    for attempt in small.tolist():
+        mine = out[ledger.address(attempt, 1 - ledger.ending(attempt).client_side)]
+        if len(mine) < _MOST:
+            mine.append(attempt)
+    return out
+
+
+def sweeps(ledger: Ledger, recall: Recall, attempts: Iterable[int], trace: int, target: Address) -> Sweeps:
+    """The sweeps among these attempts that were seen at one place. Those whose flow changed are taken together by port."""
+    flows: dict[tuple[str, int, int], list[Attempt]] = defaultdict(list)
+    for number in attempts:
+        attempt = materialise(ledger, number, recall)
+        if attempt.trace == trace:
+            flows[str(attempt.client), attempt.client_port, attempt.server_port].append(attempt)
+    changing: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
+    paths = []
+    for (client, client_port, port), members in flows.items():
+        if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
+            paths.append(Path(client_port, port, True, tuple(_echoes(members))))
+        else:
+            changing[client, port] += members
+    for (_, port), members in changing.items():
+        if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
+            paths.append(Path(0, port, False, tuple(_echoes(members))))
+    return Sweeps(paths, str(target))
+
+
+def _echoes(members: Sequence[Attempt]) -> Iterator[Echo]:
+    """One echo per TTL: a word of the target's counts more than an ICMP error, and that more than silence."""
+    by_ttl: dict[int, list[Attempt]] = defaultdict(list)
+    for attempt in members:
+        by_ttl[attempt.syns[0].ttl].append(attempt)
+    for ttl in sorted(by_ttl):
+        answers = [pair for attempt in by_ttl[ttl] for pair in _answers(attempt)]
+        ran_out = next((segment for kind, segment in answers if kind == RAN_OUT), None)
+        best = min(answers, key=lambda pair: (pair[0] not in ("rst", "syn-ack"), pair[0] == RAN_OUT), default=None)
+        kind, answer = best or ("", None)
+        tries = sum(len(attempt.syns) for attempt in by_ttl[ttl])
+        yield Echo(ttl, kind, by_ttl[ttl][0].syns[0], answer, ran_out, tries)
+
+
+def _answers(attempt: Attempt) -> Iterator[tuple[str, Segment]]:
+    for segment in attempt.segments:
+        if segment.icmp and segment.client and segment.packet.icmp is not None:
+            icmp = segment.packet.icmp
+            yield kind_of(icmp.version, icmp.type, icmp.code), segment
+        elif not segment.client and segment.has(SYN | ACK):
+            yield "syn-ack", segment
+        elif not segment.client and segment.has(RST):
+            yield "rst", segment

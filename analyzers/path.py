@@ -1,0 +1,206 @@
+"""Where does the failing port's way end? What traceroutes to the address show, beside those to its other ports.
+
+A traceroute prints the name that an answer bears; a forged RST bears the target's. Here the hop follows from the TTL at which
+refusals begin, and from the routers that they passed on their way back.
+"""
+
+from collections.abc import Iterator
+
+from analyzers.attempts.attempt import Segment
+from analyzers.attempts.ends import End, Vanished
+from analyzers.attempts.hops import routers
+from analyzers.attempts.subject import Subject
+from analyzers.attempts.sweeps import Sweeps
+from analyzers.model import Fact, Placed, Void, fact
+from analyzers.words import times
+from captures.packet import FIN, RST
+
+
+@fact
+class RefusedFrom(Placed):
+    """Probes are refused from this TTL on. `stands` as in `ends.End`."""
+
+    kind: str
+    begins: int
+    last: int
+    stands: str
+    target: int
+
+    def text(self) -> str:
+        answer = "a RST" if self.kind == "rst" else f"ICMP {self.kind}"
+        last = f"; TTL {self.last} still runs out on the way" if self.last else ""
+        other = f"; other ports of the address are answered from TTL {self.target} on" if self.target else ""
+        return f"SYNs to this port are answered by {answer} from TTL {self.begins} on{last}{other}"
+
+
+@fact
+class LikeHop(Placed):
+    """A refusal came back over as many routers as the reports of one router on the way do, and of no other. Misleads when
+    ways back differ in length, or when somebody copies TTLs."""
+
+    what: str
+    ttl: int
+    hop: int
+    forwarding: str = ""
+
+    def text(self) -> str:
+        return (
+            f"the {self.what} arrived with TTL {self.ttl}, over as many routers as the reports of {self.sender} at hop {self.hop}: "
+            "as if made there"
+        )
+
+
+@fact
+class NamedHop(Placed):
+    """The sender of the ICMP error is the router that reported TTLs as used up at this hop."""
+
+    hop: int
+    forwarding: str
+
+    def text(self) -> str:
+        when = {"yes": "; it refuses what it forwards", "no": "; it refuses before it forwards"}.get(
+            self.forwarding, ""
+        )
+        return f"{self.sender} is the router at hop {self.hop}{when}"
+
+
+@fact
+class CopiesTtl(Fact):
+    """The RSTs' TTL rises with that of the SYNs: a stack starts with a TTL of its own."""
+
+    def text(self) -> str:
+        return "the TTL of the RSTs follows that of the SYNs: their maker copies it, as no TCP stack does"
+
+
+@fact
+class Translated(Fact):
+    """A probe ran out at something that bears the target's own address, before the way's end: a box that translates, or what
+    stands behind it, whose errors the box rewrites."""
+
+    hop: int
+
+    def text(self) -> str:
+        return f"a SYN with TTL {self.hop} ran out at the target's own address: a box there passes packets on behind it"
+
+
+@fact
+class VanishesBeyond(Placed):
+    """Probes to this port are reported up to one hop, and not from the next on. `others_pass`: those to another port are
+    answered there; `before_target`: that next hop is not the target's yet."""
+
+    last: int
+    tries: int
+    port: int
+    others_pass: bool
+    before_target: bool
+    translated: bool
+
+    def text(self) -> str:
+        reached = (
+            f"SYNs to this port get as far as hop {self.last}" if self.last else "no hop answers SYNs to this port"
+        )
+        beyond = f", beyond it {times(self.tries, 'SYN')} got no answer"
+        other = (
+            f"; SYNs to port {self.port} are answered farther on"
+            if self.others_pass
+            else "; nor is any other port answered"
+        )
+        return reached + beyond + other
+
+
+@fact
+class EndsAt(Placed):
+    """The machine that accepts stands at this hop."""
+
+    hop: int
+
+    def text(self) -> str:
+        return f"SYNs to this port are accepted from TTL {self.hop} on: what accepts stands at hop {self.hop}"
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """What the sweeps say of the place, according to how the attempts failed."""
+    sweeps = subject.sweeps
+    if not sweeps:
+        return
+    end = subject.end
+    if end is not None:
+        yield from _refused(sweeps, end, subject)
+    elif subject.symptom == "silence" and subject.lost is not None:
+        yield from _lost(subject.lost)
+    elif subject.symptom in ("closed", "mute", "stalled", "wrong-service"):
+        yield from _after_accept(subject, sweeps)
+    own = sweeps.own
+    if own is not None and own.ran_out is not None:
+        yield Translated(frames=(own.syn.number, own.ran_out.number), count=0, hop=own.ttl)
+
+
+def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:
+    named = end.router is not None and end.kind != "rst"
+    yield RefusedFrom(
+        frames=end.frames[:6], count=0, kind=end.kind, begins=end.begins, last=end.last, stands=end.stands, target=end.target,
+        hop_min=end.low, hop_max=end.high,
+    )  # fmt: skip
+    if end.copies:
+        yield CopiesTtl(frames=end.frames[:2], count=0)
+        yield Void(
+            test="return TTL",
+            why="the maker of the RSTs copies TTLs, so that those with small ones do not arrive: its hop is an interval",
+        )
+    elif end.router is None and end.low != end.high:
+        yield Void(
+            test="return TTL",
+            why=f"hops {end.low} and {end.high} are not told apart: not both reported a TTL as used up, or their reports "
+            "and the refusal came back over other numbers of routers",
+        )
+    if named and end.router is not None:
+        yield NamedHop(
+            frames=(end.router.report.number,), count=0, hop=end.router.hop, forwarding=end.forwarding,
+            sender=end.router.address, hop_min=end.router.hop, hop_max=end.router.hop,
+        )  # fmt: skip
+    elif end.router is not None:
+        refusal = next(a.answer for a, _ in subject.failing if a.answer is not None)
+        yield LikeHop(
+            frames=(end.router.report.number,), count=0, what="RST", ttl=refusal.ttl, hop=end.router.hop,
+            forwarding=end.forwarding, sender=end.router.address, hop_min=end.router.hop, hop_max=end.router.hop,
+        )  # fmt: skip
+
+
+def _lost(lost: Vanished) -> Iterator[Fact]:
+    high = lost.last + 1 if lost.alive else None
+    yield VanishesBeyond(
+        frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=lost.goes_on, others_pass=bool(lost.goes_on),
+        before_target=lost.alive and bool(lost.target) and lost.last + 1 < lost.target, translated=lost.translated,
+        hop_min=lost.last or None, hop_max=high,
+    )  # fmt: skip
+
+
+def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
+    """Whose hop does what ended the connection come from: the one that accepted, or another?"""
+    ends = {echo.ttl for path in sweeps.to(subject.service.port) if (echo := path.begins("syn-ack")) is not None}
+    if len(ends) != 1:
+        return
+    (hop,) = ends
+    closing = _closing(subject)
+    synack = next((a.synack for a, _ in subject.failing if a.synack is not None), None)
+    if synack is None or closing is None:
+        return
+    if routers(closing.ttl) == routers(synack.ttl):
+        yield EndsAt(frames=(synack.number,), count=0, hop=hop, hop_min=hop, hop_max=hop)
+        return
+    router = sweeps.hop_back(routers(closing.ttl))
+    if router is not None and router.hop < hop:
+        what = "RST" if closing.flags & RST else "FIN"
+        yield LikeHop(
+            frames=(closing.number, router.report.number), count=0, what=what, ttl=closing.ttl, hop=router.hop,
+            sender=router.address, hop_min=router.hop, hop_max=router.hop,
+        )  # fmt: skip
+
+
+def _closing(subject: Subject) -> Segment | None:
+    """The server's side's close, where all of them came over as many routers."""
+    closes = [
+        a.first_close for a, _ in subject.failing
+        if a.first_close is not None and not a.first_close.client and a.first_close.flags & (FIN | RST)
+    ]  # fmt: skip
+    return closes[0] if closes and len({routers(close.ttl) for close in closes}) == 1 else None
