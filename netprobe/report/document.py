@@ -49,7 +49,7 @@ def service_object(service: Service, verdict: Verdict, names: Sequence[str]) -> 
     """One service with its verdict, for the document."""
     return {
         "address": str(service.address), "port": service.port, "family": f"ipv{service.address.version}",
-        "attempts": len(service.members), "outcomes": service.outcomes,
+        "attempts": len(service.members), "outcomes": service.outcomes, "probes": service.probe_count,
         "first": timestamp(service.first_ns), "last": timestamp(service.last_ns),
         "verdict": _verdict(service, verdict, names),
     }  # fmt: skip

@@ -82,7 +82,8 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
     names = [source.name for source in replay.sources if not source.error]
     outcomes = ", ".join(f"{n:,} {word}" if len(service.outcomes) > 1 else word for word, n in service.outcomes.items())
     yield []
-    yield [(where, "bold"), (f"  {count}: {outcomes}" if outcomes else f"  {count}", "")]
+    probes = f"; traced with {times(service.probe_count, 'SYN')}" if service.probes else ""
+    yield [(where, "bold"), ((f"  {count}: {outcomes}" if outcomes else f"  {count}") + probes, "")]
     yield [
         (
             f"  since {shown_time(service.first_ns)}"

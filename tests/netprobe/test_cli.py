@@ -90,7 +90,7 @@ def test_the_document_has_the_public_shape(refused: str) -> None:
     report = json.loads(run("replay", "--json", refused).stdout)
     assert report["schema"] == "netprobe.report/1"
     (service,) = report["services"]
-    assert set(service) == {"address", "port", "family", "attempts", "outcomes", "first", "last", "verdict"}
+    assert set(service) == {"address", "port", "family", "attempts", "outcomes", "probes", "first", "last", "verdict"}
     verdict = service["verdict"]
     assert set(verdict) == {
         "outcome",

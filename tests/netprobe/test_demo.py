@@ -26,5 +26,5 @@ def test_with_root_it_is_live() -> None:
     result = CliRunner().invoke(commands, ["demo"])
     assert result.exit_code == 0
     assert "client - r1 - r2 - firewall" in result.output
-    assert "reset.network.firewall  INDICATED" in result.output
+    assert "reset.network.firewall  PROVEN" in result.output
     assert "Evidence file:" in result.output

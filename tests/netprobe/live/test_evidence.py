@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 
 import pytest
-from scapy.layers.inet import IP, TCP
 from scapy.utils import PcapNgReader
 
 from analyzers.attempts.context import Call, Context, read
@@ -100,16 +99,3 @@ def test_only_the_newest_few_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
         last = keep(b"x", about)
     assert len(list(last.parent.iterdir())) == 20
     assert last.exists()
-
-
-def test_syns_of_a_sweep_are_what_a_client_sends() -> None:
-    from netprobe.live.sweep import Question, Sweep
-
-    sweep = Sweep([])
-    sweep._sport, sweep._seq = 40000, 7
-    for source, target in ((CLIENT4, SERVER4),):
-        whole = IP(bytes(IP(src=source, dst=target, proto=6) / sweep._segment(source, Question(target, 22))))
-        sent = whole[TCP].chksum
-        del whole[TCP].chksum
-        assert IP(bytes(whole))[TCP].chksum == sent
-        assert (whole[TCP].flags, whole[TCP].window, dict(whole[TCP].options)["MSS"]) == ("S", 64240, 1460)
