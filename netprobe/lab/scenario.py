@@ -109,11 +109,11 @@ def load(name: str, **parameters: Value) -> Scenario:
     return read(name, tomllib.loads(entry.read_text(encoding="utf-8")), parameters)
 
 
-def options(name: str) -> dict[str, list[Value]]:
-    """A scenario's parameters, and the values that each may have, the default first."""
+def options(name: str, family: int = 4) -> dict[str, list[Value]]:
+    """A scenario's parameters, and the values that each may have in a family, the default first."""
     entry = resources.files("netprobe.lab") / "scenarios" / f"{name}.toml"
     document = tomllib.loads(entry.read_text(encoding="utf-8"))
-    return {key: _allowed(key, _of_family(offer, 4)) for key, offer in _offers(document).items()}
+    return {key: _allowed(key, _of_family(offer, family)) for key, offer in _offers(document).items()}
 
 
 def read(name: str, document: dict[str, Any], parameters: Mapping[str, Value]) -> Scenario:
