@@ -9,7 +9,8 @@ The format, in full:
     branches          more such rows, which begin or end at nodes already named
     requires          what the machine must have beyond the usual tools, like "sshd >= 9.8" or "libwrap"
     [parameters]      name = default (a number from 0 or 1 to 6), or name = [values], the first being the default.
-                      before = 2, behind = 1, family = [4, 6] and delay_ms = 0 go without saying
+                      before = 2, behind = 1 (both from 0), family = [4, 6], delay_ms = 0 and those of overlays.py go without
+                      saying; a scenario may narrow them
     [target]          what the user connects to: address = "$server", port = 22
     [on.NODE]         what NODE does: see `Node`. NODE may be "routers": every plain router
     [truth]           what really happens: see `Truth`
@@ -31,11 +32,13 @@ from string import Template
 from typing import Any
 
 from netprobe.lab.errors import UnknownScenario
-from netprobe.lab.topology import Topology, lay_out
+from netprobe.lab.overlays import PARAMETERS, lay_over, with_detour
+from netprobe.lab.topology import Topology
 
 Value = int | str
 
-_EVERYWHERE: dict[str, Any] = {"family": [4, 6], "before": 2, "behind": 1, "delay_ms": 0}
+_EVERYWHERE: dict[str, Any] = {"family": [4, 6], "before": 2, "behind": 1, "delay_ms": 0, **PARAMETERS}
+_SMALLEST = {"before": 0, "behind": 0}
 _LARGEST = {"delay_ms": 2000}
 
 
@@ -127,7 +130,7 @@ def read(name: str, document: dict[str, Any], parameters: Mapping[str, Value]) -
         chain = chain.replace("client -", "client - slow -", 1)
         settings["slow"] = {"wire": f"delay {delay}"}
     wires = {node for node, does in settings.items() if "wire" in does}
-    topology = lay_out([chain, *document.get("branches", ())], chosen, wires, family)
+    topology = with_detour([chain, *document.get("branches", ())], chosen, wires, family)
     known: dict[str, Any] = {
         **chosen, **topology.addresses,
         "service": topology.service, "nobody": topology.nobody, "neighbour": topology.neighbour,
@@ -154,6 +157,7 @@ def read(name: str, document: dict[str, Any], parameters: Mapping[str, Value]) -
     told = {key: _of_family(value, family) for key, value in document["truth"].items()}
     truth = {**fill(told), "hop": evaluate(told["hop"], chosen)}
     truth.setdefault("server", f"{address} {port}")
+    settings = lay_over(settings, chosen, topology, truth["node"], truth["hop"])
     return Scenario(
         name=name,
         title=document["title"],
@@ -199,8 +203,12 @@ _CODES = {
 def _allowed(key: str, offer: Any) -> list[Value]:
     if isinstance(offer, list):
         return offer
-    lowest, largest = min(1, offer), _LARGEST.get(key, 6)
+    lowest, largest = _range(key, offer)
     return [offer, *(n for n in range(lowest, largest + 1) if n != offer)]
+
+
+def _range(key: str, default: int) -> tuple[int, int]:
+    return _SMALLEST.get(key, min(1, default)), _LARGEST.get(key, 6)
 
 
 def _choose(name: str, offers: dict[str, Any], parameters: Mapping[str, Value]) -> dict[str, Value]:
@@ -213,11 +221,7 @@ def _choose(name: str, offers: dict[str, Any], parameters: Mapping[str, Value]) 
             raise UnknownScenario(f"{name} has no parameter {key}; it has {', '.join(offers)}")
         by_text = {str(v): v for v in _allowed(key, offers[key])}
         if str(value) not in by_text:
-            few = (
-                ", ".join(by_text)
-                if isinstance(offers[key], list)
-                else f"{min(1, offers[key])} to {_LARGEST.get(key, 6)}"
-            )
+            few = ", ".join(by_text) if isinstance(offers[key], list) else "{} to {}".format(*_range(key, offers[key]))
             raise UnknownScenario(f"{name}: {key} cannot be {value}; it can be {few}")
         chosen[key] = by_text[str(value)]
     return chosen

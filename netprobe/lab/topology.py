@@ -52,6 +52,11 @@ class Topology:
     nobody: str
     neighbour: str
 
+    @property
+    def first_row(self) -> tuple[str, ...]:
+        """The nodes of the first row that have addresses, from the client on."""
+        return tuple(node for node in self.nodes if any(node in pair for pair in self.row))
+
     def ways(self, destination: Sequence[str]) -> dict[str, str]:
         """For every node that is not among `destination`, the neighbour on the way there: the shortest, along the first row."""
         way: dict[str, str] = {}

@@ -29,8 +29,16 @@ NOT_YET = {
 
 
 def every() -> list[tuple[str, dict[str, Any]]]:
-    return [(n, {"family": f, **more}) for n in names() for f in options(n)["family"] for more in ({}, {"before": 6}, {"behind": 3})
-            if set(more) <= set(options(n))]  # fmt: skip
+    more = (
+        {},
+        {"before": 6},
+        {"behind": 3},
+        {"before": 0},
+        {"behind": 0},
+        {"detour": 3, "silent": 6, "hidden": 1, "bleach": 1},
+    )
+    return [(n, {"family": f, **m}) for n in names() for f in options(n)["family"] for m in more
+            if all(value in options(n).get(key, ()) for key, value in m.items())]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "parameters"), every(), ids=str)
@@ -79,7 +87,7 @@ def test_routers_are_named_by_their_distance() -> None:
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"before": 7}, "1 to 6"),
+        ({"before": 7}, "0 to 6"),
         ({"befour": 1}, "no parameter befour"),
         ({"family": 5}, "4, 6"),
         ({"type": "no-route"}, "cannot be"),
@@ -88,6 +96,31 @@ def test_routers_are_named_by_their_distance() -> None:
 def test_a_parameter_that_cannot_be(parameters: dict[str, Any], said: str) -> None:
     with pytest.raises(UnknownScenario, match=said):
         load("host-reject", **parameters)
+
+
+def test_overlays_are_laid_over_the_nodes_that_they_name() -> None:
+    scenario = load("router-reset", before=2, behind=2, silent=3, hidden=1, detour=2, init_ttl=128, bleach=1, limited=1)
+    topology, nodes = scenario.topology, scenario.nodes
+    assert topology.first_row == ("client", "r1", "r2", "firewall", "r4", "r5", "server")
+    assert [node for node in topology.plain if "time-exceeded" in nodes[node].filter.get("output", "")] == [
+        "r1",
+        "r2",
+        "r4",
+    ]
+    assert nodes["firewall"].filter["output"].split() == ["icmp", "type", "time-exceeded", "drop"]
+    assert "reject with tcp reset" in nodes["firewall"].filter["forward"]
+    assert [node for node, does in nodes.items() if "dscp" in does.filter.get("forward", "")] == ["r1"]
+    routes = [(node, does.routes) for node, does in nodes.items() if does.routes]
+    client = topology.addresses["client"]
+    assert routes == [("r2", (f"{client} via r3",)), ("r3", (f"{client} via r4b",)), ("r4b", (f"{client} via r1",))]
+    assert nodes["server"].sysctl["net.ipv4.ip_default_ttl"] == 128
+    assert all(does.sysctl["net.ipv4.icmp_ratelimit"] == 1000 for does in nodes.values())
+
+
+def test_what_the_scenario_says_of_a_switch_stays() -> None:
+    nodes = load("host-rp-filter", limited=1, init_ttl=255).nodes
+    assert nodes["server"].sysctl["net.ipv4.conf.all.rp_filter"] == 1
+    assert nodes["server"].sysctl["net.ipv4.ip_default_ttl"] == 255
 
 
 def test_sums() -> None:
