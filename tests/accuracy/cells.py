@@ -16,8 +16,14 @@ LEFT_OUT = ("penalties", "max-startups-new")  # they need OpenSSH 9.8
 # is a scenario's own: all of its values are equally likely.
 SELDOM: Mapping[str, tuple[float, tuple[Value, ...]]] = {
     "delay_ms": (0.15, (5, 20)),
+    "silent": (0.25, (1, 2, 6)),
+    "hidden": (0.15, (1,)),
+    "detour": (0.25, (1, 2, 3)),
+    "init_ttl": (0.3, (128, 255)),
+    "bleach": (0.15, (1,)),
+    "limited": (0.25, (1,)),
 }
-OFTEN: Mapping[str, tuple[Value, ...]] = {"before": (1, 2, 3, 4, 5), "behind": (1, 2, 3)}
+OFTEN: Mapping[str, tuple[Value, ...]] = {"before": (0, 1, 2, 3, 4, 5), "behind": (0, 1, 2, 3)}
 
 
 @dataclass(frozen=True)
