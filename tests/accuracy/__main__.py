@@ -31,11 +31,11 @@ def main() -> int:
     try:
         for result in Run(tools).results(cells, options.jobs):
             results.append(result)
-            print(f"\r{len(results)}/{len(cells)} {result['id']:<70.70}", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                print(f"\r{len(results)}/{len(cells)} {result['id']:<70.70}", end="", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         return 130
     finally:
-        print(file=sys.stderr)
         results.sort(key=lambda result: result["id"])
         if options.json:
             options.json.write_text(

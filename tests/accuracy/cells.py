@@ -24,6 +24,7 @@ SELDOM: Mapping[str, tuple[float, tuple[Value, ...]]] = {
     "limited": (0.25, (1,)),
 }
 OFTEN: Mapping[str, tuple[Value, ...]] = {"before": (0, 1, 2, 3, 4, 5), "behind": (0, 1, 2, 3)}
+PLACED = ("reset", "silence", "unreachable", "closed.network", "mute.network")  # where the place is the question
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Cell:
 
 
 def draw(seed: int, count: int, only: Sequence[str] = ()) -> list[Cell]:
-    """`count` different cells: a scenario for each cause first, then any. `only` names scenarios, or beginnings of causes."""
+    """`count` different cells: a scenario for each cause first, then any, most of them with a place to find.
+
+    `only` names scenarios, or beginnings of causes.
+    """
     random = Random(seed)
     chosen = [name for name in names() if name not in LEFT_OUT and (not only or _named(name, only))]
     if not chosen:
@@ -64,11 +68,13 @@ def draw(seed: int, count: int, only: Sequence[str] = ()) -> list[Cell]:
         by_cause.setdefault(_cause(name), []).append(name)
     wanted = [random.choice(by_cause[cause]) for cause in sorted(by_cause)]
     random.shuffle(wanted)
+    weights = [3 if load(name).truth.hop and _cause(name).startswith(PLACED) else 1 for name in chosen]
     found: dict[str, Cell] = {}
     for number in range(20 * count):  # a scenario may have fewer networks than are asked for
         if len(found) == count:
             break
-        cell = _vary(wanted[number] if number < len(wanted) else random.choice(chosen), random)
+        name = wanted[number] if number < len(wanted) else random.choices(chosen, weights)[0]
+        cell = _vary(name, random)
         found.setdefault(cell.id, cell)
     return list(found.values())
 
