@@ -18,7 +18,7 @@ from netprobe.live.trace import Tracer, heard_from
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
-_SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence
+_SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence; longer on a long line
 _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than connect() returns
 _SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
 _REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
@@ -72,8 +72,9 @@ class Session:
         finally:
             for flow in self.flows:
                 flow.close()
-            if self.recorder is not None and any(flow.errno == "" for flow in self.flows):
-                self._pause(_SETTLED_S)
+            trips = [flow.after_ns / 1e9 for flow in self.flows if flow.errno == ""]
+            if self.recorder is not None and trips:
+                self._pause(min(_SILENT_S, max(_SETTLED_S, 1.5 * max(trips))))
             self.network.close()
 
     def _rounds(self) -> None:
