@@ -25,6 +25,8 @@ _CROWD = 3
 _FLOWS = 3  # attempts to the refused port that agree on its distance
 
 
+_AS_SWEPT = {"before": "nearer", "same": "same", "beside": "beside", "behind": "farther", "relay": "relay"}
+
 Refusal = tuple[Segment, Segment, int]
 Refusals = list[Refusal]
 """SYN, RST and how many attempts went so."""
@@ -102,8 +104,8 @@ class ResetCrowd(Fact):
 @fact
 class ResetMaker(Placed):
     """What reflection and distance say together. `made_by`: stack, filter, unlike-stack (marks not copied, no control),
-    or unknown; `stands`: nearer, same, farther, one-of-several (attempts fail in strict rotation), or unknown where the
-    distances have an innocent explanation.
+    or unknown; `stands`: nearer, same, beside, relay (see `ends.End`), farther, one-of-several (attempts fail in strict
+    rotation), or unknown where the distances have an innocent explanation.
 
     The hop is told where the RST passed no router since it was made, on the client's side of the path.
     """
@@ -124,6 +126,8 @@ class ResetMaker(Placed):
             "farther": ", behind what answers other ports of this address",
             "one-of-several": ", one of several that take turns",
             "same": ", as far away as what answers other ports",
+            "beside": ", at the hop where another port of the address is open",
+            "relay": ", at the hop of a box that passes other ports of the address on",
         }.get(self.stands, "; whose is not shown")
         return f"taken together: {maker}{where}"
 
@@ -161,9 +165,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
     stands = _stands(refusals, made_by, others, crowd >= _CROWD)
     end = subject.end
     if end is not None and end.stands != "unknown":
-        stands = {"before": "nearer", "same": "same"}.get(end.stands, stands)
-        if end.stands == "behind" and subject.sweeps.own is not None:
-            stands = "farther"
+        stands = _AS_SWEPT.get(end.stands, stands)
     if subject.rotation and stands in ("unknown", "same"):
         stands = "one-of-several"
     if made_by in ("stack", "filter") or stands not in ("unknown", "same"):

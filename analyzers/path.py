@@ -41,13 +41,16 @@ class LikeHop(Placed):
     what: str
     ttl: int
     hop: int
+    like: str
     forwarding: str = ""
 
     def text(self) -> str:
-        return (
-            f"the {self.what} arrived with TTL {self.ttl}, over as many routers as the reports of {self.sender} at hop {self.hop}: "
+        said = (
+            f"the {self.what} arrived with TTL {self.ttl}, over as many routers as the reports of {self.like} at hop {self.hop}: "
             "as if made there"
         )
+        # A device in the cable before that router looks the same, and another flow may have met another router.
+        return said + (", or in the cable before it" if self.forwarding == "no" else "")
 
 
 @fact
@@ -161,8 +164,9 @@ def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:
     elif end.router is not None:
         refusal = next(a.answer for a, _ in subject.failing if a.answer is not None)
         yield LikeHop(
-            frames=(end.router.report.number,), count=0, what="RST", ttl=refusal.ttl, hop=end.router.hop,
-            forwarding=end.forwarding, sender=end.router.address, hop_min=end.router.hop, hop_max=end.router.hop,
+            frames=(end.router.report.number,), count=0, what="RST", ttl=refusal.ttl, hop=end.router.hop, like=end.router.address,
+            forwarding=end.forwarding, sender=end.router.address if end.forwarding == "yes" else "",
+            hop_min=end.router.hop, hop_max=end.router.hop,
         )  # fmt: skip
 
 
@@ -192,7 +196,7 @@ def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
     if router is not None and router.hop < hop:
         what = "RST" if closing.flags & RST else "FIN"
         yield LikeHop(
-            frames=(closing.number, router.report.number), count=0, what=what, ttl=closing.ttl, hop=router.hop,
+            frames=(closing.number, router.report.number), count=0, what=what, ttl=closing.ttl, hop=router.hop, like=router.address,
             sender=router.address, hop_min=router.hop, hop_max=router.hop,
         )  # fmt: skip
 

@@ -31,6 +31,8 @@ class IcmpRefusal(Placed):
     by_target: bool
     after_ns: int
     forwarding: str  # yes when the next router had counted the SYN's hop, as filters on forwarded packets have; no; ""
+    others: str  # "pass" when other ports of the address are answered; ""
+    stands: str  # against those, see `ends.End`; "" without a sweep
     late: bool  # as after a neighbour that does not answer: seconds later, for several SYNs at once
 
     def text(self) -> str:
@@ -41,7 +43,7 @@ class IcmpRefusal(Placed):
             where = f"; by the quoted TTL it stands at hop {span}"
         if self.kind == "ttl-exceeded" and self.hop_min is None:
             where = "; the SYN had used up all its hops, as in a routing loop"
-        if self.forwarding:
+        if self.forwarding and not self.stands:
             how = "as one that it was forwarding" if self.forwarding == "yes" else "as it arrived, before forwarding it"
             where = f"; it is the next router, and quotes the SYN {how}"
         late = ", for all waiting SYNs together" if self.late else ""
@@ -99,11 +101,16 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
         hop_max = 1  # the error passed no router: its sender is the next one
         if quoted is not None and kind != "ttl-exceeded":
             forwarding = "yes" if quoted.ttl < first_syn.ttl else "no"
+    end = subject.end
+    if end is not None and end.forwarding:
+        forwarding = end.forwarding
     after = max(0, answer.ts_ns - first_syn.ts_ns)
     return IcmpRefusal(
         frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), kind=kind,
         sender=str(answer.packet.ip.src), by_target=by_target,
-        hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after, late=after >= _LATE_NS and _together(attempt) > 1,
+        hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after,
+        others="pass" if subject.elsewhere else "", stands=end.stands if end is not None else "",
+        late=after >= _LATE_NS and _together(attempt) > 1,
     )  # fmt: skip
 
 

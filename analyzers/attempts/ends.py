@@ -12,14 +12,18 @@ from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import routers
 from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Router, Sweeps, sender_of
 
+_NO_CONTAINER = 2  # a container is one hop behind its host: a box that passes on farther than that is no mere host
+
 
 @dataclass(frozen=True, slots=True)
 class End:
     """Refusals of `kind` begin at the TTL `begins`; who refuses stands at hop `low` to `high`, and is `router` where the hop is
     that of a router which reported TTLs as used up.
 
-    `stands`: before, same or behind, against where other ports of the address are answered (at hop `target`, 0 when none
-    is), or unknown. `last` is the largest TTL below that a router reported, 0 for none; `copies` when the refusals copy TTLs.
+    `stands`: before, same or farther, against where other ports of the address are answered (at hop `target`, 0 when none
+    is); beside, when an open one is answered at the same hop, and the hop before it is somebody else's; behind a box that
+    translates in the address's name; relay, when the refusing hop is such a box, which passes other ports on; or unknown.
+    `last` is the largest TTL below that a router reported, 0 for none; `copies` when the refusals copy TTLs.
     """
 
     kind: str
@@ -36,9 +40,9 @@ class End:
     @property
     def forwarding(self) -> str:
         """Whether the device refuses what it forwards ("yes": its own hop still ran out), or before that ("no"); "" unknown."""
-        if self.router is None:
+        if self.low != self.high:
             return ""
-        return "yes" if self.router.hop == self.begins - 1 else "no"
+        return "yes" if self.high == self.begins - 1 else "no"
 
 
 def end_of(sweeps: Sweeps, port: int, kind: str) -> End | None:
@@ -56,51 +60,60 @@ def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
     low, high = max(1, last if copies else first.ttl - 1), first.ttl
     router = None
     if not copies:
-        low, high, router = _picked(sweeps, first, low, high, at_target)
+        met = {**sweeps.routers, **path.routers()}
+        low, high, router = _picked(sweeps.target, met, first, low, high, at_target)
     before = path.at(last)
     frames = [first.syn.number, first.answer.number, *([before.ran_out.number] if before and before.ran_out else [])]
     frames += [echo.answer.number for echo in others.values() if echo.answer]
     target = min(at_target, default=0)
     return End(
-        first.kind, first.ttl, low, high, router, _stands(first, high, at_target), target, last, copies,
+        first.kind, first.ttl, low, high, router, _stands(sweeps, first, high, last, others), target, last, copies,
         tuple(sorted(frames)),
     )  # fmt: skip
 
 
 def _picked(
-    sweeps: Sweeps, first: Echo, low: int, high: int, at_target: dict[int, int]
+    target: str, met: dict[int, Router], first: Echo, low: int, high: int, at_target: dict[int, int]
 ) -> tuple[int, int, Router | None]:
     """Which of the two hops it is, by the sender's name, or else by the way back."""
     assert first.answer is not None
-    here = [sweeps.routers[hop] for hop in (low, high) if hop in sweeps.routers]
-    if first.answer.icmp and first.sender != sweeps.target:
+    here = [met[hop] for hop in (low, high) if hop in met and met[hop].address != target]
+    if first.answer.icmp and first.sender != target:
         named = [router for router in here if router.address == first.sender]
         if len(named) == 1:
             return named[0].hop, named[0].hop, named[0]
         if low != high and len(here) == 1 and here[0].hop == low:
             low = high  # the hop before gave another name
     back = routers(first.answer.ttl)
-    known = {router.hop: router.back for router in here}
-    known |= {hop: there for hop, there in at_target.items() if hop == high}
+    known = {hop: met[hop].back for hop in (low, high) if hop in met}
+    known |= {hop: there for hop, there in at_target.items() if hop in (low, high)}
     fits = [hop for hop in range(low, high + 1) if known.get(hop) == back]
     if not fits and high not in known and known.get(low) == back - 1:
         fits = [high]
     if len(fits) == 1:
-        (hop,) = fits
-        return hop, hop, sweeps.routers.get(hop) if hop not in at_target else None
-    return low, high, None
+        low = high = fits[0]
+    router = next((router for router in here if router.hop == low == high and low not in at_target), None)
+    return low, high, router
 
 
-def _stands(first: Echo, high: int, at_target: dict[int, int]) -> str:
+def _stands(sweeps: Sweeps, first: Echo, high: int, last: int, others: dict[Path, Echo]) -> str:
     """`high` is the last hop at which the refusing device can stand."""
+    at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
     assert first.answer is not None
+    if sweeps.own is not None and sweeps.own.ttl < first.ttl:
+        return "behind"
     if not at_target:
         return "unknown"
+    if sweeps.own is not None and sweeps.own.ttl == first.ttl and max(at_target) - first.ttl >= _NO_CONTAINER:
+        return "relay"
     if high < min(at_target):
         return "before"
-    if first.ttl in at_target:
-        return "same" if routers(first.answer.ttl) == at_target[first.ttl] else "unknown"
-    return "behind" if first.ttl > max(at_target) else "unknown"
+    if set(at_target) == {first.ttl}:
+        if routers(first.answer.ttl) != at_target[first.ttl]:
+            return "unknown"
+        opened = any(echo.kind == "syn-ack" for echo in others.values())
+        return "beside" if opened and last == first.ttl - 1 else "same"
+    return "farther" if first.ttl > min(at_target) else "unknown"
 
 
 def _both(one: End, other: End) -> End:

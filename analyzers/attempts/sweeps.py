@@ -68,6 +68,13 @@ class Path:
             (e.ttl for e in self.echoes if e.ran_out and e.ttl < below and sender_of(e.ran_out) != target), default=0
         )
 
+    def routers(self) -> "dict[int, Router]":
+        """The hops that reported this flow's TTLs as used up; behind a box that translates they bear the target's address."""
+        return {
+            e.ttl: Router(e.ttl, sender_of(e.ran_out), routers(e.ran_out.ttl), e.ran_out)
+            for e in self.echoes if e.ran_out is not None
+        }  # fmt: skip
+
     def at(self, ttl: int) -> Echo | None:
         return next((echo for echo in self.echoes if echo.ttl == ttl), None)
 
@@ -108,11 +115,9 @@ class Sweeps:
         """The routers by hop; a hop at which several answered, or from several distances, is left out."""
         found: dict[int, dict[tuple[str, int], Router]] = defaultdict(dict)
         for path in self.paths:
-            for echo in path.echoes:
-                sender = sender_of(echo.ran_out)
-                if echo.ran_out is not None and sender != self.target:
-                    back = routers(echo.ran_out.ttl)
-                    found[echo.ttl].setdefault((sender, back), Router(echo.ttl, sender, back, echo.ran_out))
+            for hop, router in path.routers().items():
+                if router.address != self.target:
+                    found[hop].setdefault((router.address, router.back), router)
         return {hop: next(iter(several.values())) for hop, several in sorted(found.items()) if len(several) == 1}
 
     @cached_property

@@ -5,7 +5,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.closed import BareReset, ForeignReset, NotTheServers, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.path import CopiesTtl, LikeHop, VanishesBeyond
+from analyzers.path import CopiesTtl, LikeHop, Translated, VanishesBeyond
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.silence import Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
@@ -22,7 +22,7 @@ _ERRORS = sorted(
 CAUSES = (
     Cause(
         "reset.target.filter", "a packet filter on the target host refuses with a RST", "server-host",
-        requires=(seen(SynReset),), supports=(seen(ResetMaker, made_by="filter", stands="same"),),
+        requires=(seen(SynReset),), supports=tuple(seen(ResetMaker, made_by="filter", stands=where) for where in ("same", "beside")),
         excludes=(seen(AcceptedToo),), source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
     ),
     Cause(
@@ -38,7 +38,9 @@ CAUSES = (
     *(
         Cause(
             f"unreachable.target.filter.{kind}", f"a packet filter on the target host refuses with ICMP {kind}", "server-host",
-            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), excludes=(seen(IcmpRefusal, late=True),),
+            requires=(seen(IcmpRefusal, kind=kind, by_target=True),),
+            supports=(seen(IcmpRefusal, kind=kind, by_target=True, stands="same", others="pass"),),
+            excludes=(seen(IcmpRefusal, late=True), seen(Translated)),
             source="measured with iptables, nftables, ufw, fail2ban",
         )
         for kind in _ERRORS
@@ -46,7 +48,8 @@ CAUSES = (
     *(
         Cause(
             f"unreachable.network.firewall.{kind}", f"a firewall on the path refuses with ICMP {kind}", "firewall",
-            requires=(seen(IcmpRefusal, kind=kind, by_target=False),), supports=(seen(IcmpRefusal, kind=kind, forwarding="yes"),),
+            requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
+            supports=(seen(IcmpRefusal, kind=kind, forwarding="yes"), seen(IcmpRefusal, kind=kind, others="pass")),
             excludes=(seen(IcmpRefusal, late=True),), source="measured with iptables and nftables on a router",
         )
         for kind in _ERRORS
@@ -66,7 +69,7 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
-        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, telling=True), seen(WentOn), seen(TooSoon)),
+        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, telling=True), seen(WentOn), seen(TooSoon), seen(LikeHop)),
         source="measured: a string match in a router's FORWARD chain; CenTrace captures",
     ),
     Cause(

@@ -5,6 +5,7 @@ from analyzers.balance import SeveralMachines, Turns
 from analyzers.closed import BareReset, ClosedWithoutWord, NotTheServers, TookItIn, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
+from analyzers.path import LikeHop
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
@@ -13,8 +14,9 @@ CAUSES = (
     Cause(
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
         requires=(seen(SynReset),),
-        supports=tuple(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "nearer")),
-        excludes=(seen(AcceptedToo), seen(SeveralMachines)), source="RFC 9293 section 3.10.7.1; measured on Linux",
+        supports=tuple(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "nearer", "beside")),
+        excludes=(seen(AcceptedToo), seen(SeveralMachines), seen(ResetMaker, stands="relay")),
+        source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
     Cause(
         "silence.target.host.down", "the target host is off, or no host has this address", "server-host",
@@ -45,7 +47,7 @@ CAUSES = (
     ),
     Cause(
         "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(TooSoon),),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(TooSoon), seen(LikeHop)),
         source="measured: a tcp-reset rule put in place during a session",
     ),
     Cause(

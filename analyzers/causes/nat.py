@@ -4,7 +4,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.path import LikeHop
+from analyzers.path import LikeHop, Translated
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.unreachable import IcmpRefusal
@@ -14,7 +14,7 @@ CAUSES = (
         "reset.network.nat.no-mapping", "the address is a NAT box without a forward for this port", "nat",
         requires=(seen(SynReset),),
         supports=(
-            seen(ResetMaker, made_by="stack", stands="nearer"),
+            seen(ResetMaker, made_by="stack", stands="nearer"), seen(ResetMaker, made_by="stack", stands="relay"),
             *(seen(ResetMaker, made_by=maker, stands="nearer", hop_is="") for maker in ("unlike-stack", "unknown")),
             seen(LikeHop, forwarding="no"),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
@@ -55,7 +55,9 @@ CAUSES = (
     *(
         Cause(
             f"unreachable.network.nat.{kind}", f"a NAT box passes on ICMP {kind} from behind it", "nat",
-            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), supports=(seen(IcmpRefusal, by_target=True, late=True),),
+            requires=(seen(IcmpRefusal, kind=kind, by_target=True),), supports=(
+                seen(IcmpRefusal, by_target=True, late=True), seen(Translated), seen(IcmpRefusal, by_target=True, stands="behind"),
+            ),
             source="measured: DNAT rewrites the ICMP source",
         )
         for kind in sorted(set(KINDS.values()))

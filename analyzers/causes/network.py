@@ -17,8 +17,9 @@ CAUSES = (
             requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
             supports=(
                 *((seen(IcmpRefusal, kind=kind, late=True),) if kind in ("host-unreachable", "address-unreachable") else ()),
-                *((seen(IcmpRefusal, kind=kind, forwarding="no"),) if kind in ROUTING else ()),
+                *((seen(IcmpRefusal, kind=kind, forwarding="no", others=""),) if kind in ROUTING else ()),
             ),
+            excludes=(seen(IcmpRefusal, kind=kind, others="pass", late=False),),
             source="measured: unreachable, prohibit and missing routes, and hosts that do not answer ARP or ND",
         )
         for kind in _BY_ROUTERS

@@ -56,8 +56,9 @@ class Network(Protocol):
         Of IPv4 the kernel writes total length and checksum, and an IP-ID where that is 0.
         """
 
-    def hold(self) -> int:
-        """A TCP port for raw packets that nobody else on this host uses until `close`. The kernel resets what is accepted."""
+    def hold(self, port: int = 0) -> int:
+        """A TCP port for raw packets that nobody else on this host uses until `close`: this one, if it is free, else any. The
+        kernel resets what is accepted."""
 
     def source(self) -> str:
         """The source address that routing chooses, "" when it refuses the address."""
@@ -113,24 +114,28 @@ class Kernel:
         if self._family == socket.AF_INET6:
             raw.setsockopt(socket.IPPROTO_IPV6, _IPV6_HDRINCL, 1)
         try:
-            self._bind(raw)
+            self._bind(raw, None)
         except OSError:
             raw.close()
             raise
         return raw
 
-    def _bind(self, one: socket.socket) -> None:
+    def _bind(self, one: socket.socket, port: int | None) -> None:
+        """To the device and source address of this network, and to a port unless that is None."""
         if self._device:
             one.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, self._device.encode())
-        if self._source:
-            one.bind((self._source, 0))
+        if self._source or port is not None:
+            one.bind((self._source, port or 0))
 
-    def hold(self) -> int:
+    def hold(self, port: int = 0) -> int:
         held = socket.socket(self._family, socket.SOCK_STREAM)
         self._held.append(held)
-        self._bind(held)
-        if not self._source:
-            held.bind(("", 0))
+        try:
+            self._bind(held, port)
+        except OSError:
+            if not port:
+                raise
+            self._bind(held, 0)
         return int(held.getsockname()[1])
 
     def source(self) -> str:

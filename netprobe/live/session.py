@@ -91,7 +91,7 @@ class Session:
     def _refused(self, first: Flow) -> None:
         """Something answered the SYN with a refusal: a control, and the same again from other source ports."""
         repeats = min(3, self.options.budget - 1)
-        if first.errno != "ECONNREFUSED" or self._errors():
+        if self._limited(first):
             self._pause(_LIMITER_S)
             repeats = min(1, repeats)
         plans = [Plan(CONTROL_PORT, "no", _SILENT_S, 0)] + [Plan(self.port, "no", _SILENT_S, 0)] * repeats
@@ -115,7 +115,9 @@ class Session:
         came_up = first.talk.finished if first.talk.greeted else bool(first.talk.heard) and self.port != 22
         if came_up:
             plans = [Plan(self.port, "hear", 2 * _SILENT_S, _SILENT_S)] * min(2, self.options.budget - 1)
-            self._wait([self._start(plan) for plan in plans], 3 * _SILENT_S)
+            others = [self._start(plan) for plan in plans]
+            self._wait(others, 3 * _SILENT_S)
+            came_up = all(flow.errno == "" for flow in others)
         elif self.options.budget > 1:
             self._pause(_REPEAT_S)
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
@@ -127,16 +129,19 @@ class Session:
         """Hop by hop: where does the failing port's way end, and where those of other ports of the address?"""
         if self.recorder is None:
             return
+        failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
         tracer = Tracer(self.network, self.recorder, self.address)
         frames = list(self.recorder.frames)
-        answers = {port: heard_from(frames, port) for port in (CONTROL_PORT, self.port)}
-        answers |= tracer.knock(port for port in USUAL_PORTS if port not in answers)
+        answers = {port: heard_from(frames, port) for port in (self.port, CONTROL_PORT)}
+        if not self._limited(failing):
+            answers |= tracer.knock(port for port in USUAL_PORTS if port not in answers)
         alive = [port for port, heard in answers.items() if heard and heard.kind == "syn-ack" and port != self.port]
         for port in (self.port, CONTROL_PORT, *alive[:1]):
             heard = answers[port]
             own = heard.hops if heard else max((h.hops for h in answers.values() if h), default=0)
             self.tell(f"tracing the way to port {port}")
-            found = tracer.sweep(port, own, limited=heard is not None and heard.kind != "rst")
+            again = failing.local_port if port == self.port and failing.errno else 0
+            found = tracer.sweep(port, own, limited=heard is not None and heard.kind != "rst", sport=again)
             if (ending := found.heard.get(found.end)) is not None:
                 self.tell(f"port {port}: {ending.kind} from TTL {found.end} on")
 
@@ -186,6 +191,10 @@ class Session:
         return any(
             f.device != "lo" and _local_port(f, outbound=True) == flow.local_port for f in self.recorder.frames
         ) or (self.address.startswith("127.") or self.address == "::1")
+
+    def _limited(self, flow: Flow) -> bool:
+        """Whether ICMP errors refuse the flow: their senders limit them, so that every question costs."""
+        return bool(flow.errno) and (flow.errno != "ECONNREFUSED" or self._errors())
 
     def _errors(self) -> bool:
         """Whether ICMP errors came in."""

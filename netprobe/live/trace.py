@@ -19,6 +19,7 @@ from netprobe.live.recorder import Frame
 FULL_TTL = 64
 MOST_PACKETS = 150  # to one address in one diagnosis
 _RAW = 101
+_LEAST = 3  # TTLs of one flow: fewer are no sweep for whoever reads the evidence
 _STEP = 8  # hops asked more when the end did not show
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
 _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
@@ -71,23 +72,29 @@ class Tracer:
         self._slowest_s = 0.0
         self.sent = 0
 
-    def sweep(self, port: int, distance: int = 0, limited: bool = False, again: bool = True) -> Sweep:
+    def sweep(self, port: int, distance: int = 0, limited: bool = False, sport: int = 0) -> Sweep:
         """Ask for the hops to a port until its end shows: up to `distance` and a little more, or by steps where that is 0.
 
-        `limited`: beyond the end every probe costs an ICMP error of a device that limits these, so none is asked. `again`:
-        hops that kept silent are asked once more.
+        `limited`: beyond the end every probe costs an ICMP error of a device that limits these, or begins a connection, so
+        none is asked. Hops that kept silent are asked once more. `sport` asks with the flow of an earlier connection.
         """
-        sweep = Sweep(port, self._network.hold())
-        most = min(MOST_HOPS, distance + (0 if limited else _BEYOND) if distance else _STEP)
+        sweep = Sweep(port, self._network.hold(sport))
+        most = min(MOST_HOPS, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else _STEP)
         self._ask(sweep, range(1, most + 1))
+        if limited and not sweep.end:
+            self._again(sweep)
         while not sweep.end and most < MOST_HOPS and (distance or sweep.last > most - _STEP):
             distance = 0
             self._ask(sweep, range(most + 1, min(MOST_HOPS, most + _STEP) + 1))
             most += _STEP
-        if again and sweep.silent:
+        self._again(sweep)
+        return sweep
+
+    def _again(self, sweep: Sweep) -> None:
+        """Ask what kept silent once more, later where a limit on errors may be why."""
+        if sweep.silent:
             self._pause(_AGAIN_S if any(h and h.kind == RAN_OUT for h in sweep.heard.values()) else 0)
             self._ask(sweep, sweep.silent)
-        return sweep
 
     def knock(self, ports: Iterable[int]) -> dict[int, Heard | None]:
         """One SYN that goes all the way to each of these ports, and what came back."""
