@@ -42,9 +42,10 @@ class Flow:
         ask_errors: bool = False,
         make: Callable[[int, int], socket.socket] = socket.socket,
         now: Callable[[], float] = time.monotonic,
+        noise: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """`ask_errors`: let the kernel name the ICMP errors that it gets; for whoever may not see packets. `make` gives a
-        socket of a family and type, `now` the time in seconds."""
+        socket of a family and type, `now` the time in seconds, `noise` random bytes."""
         self.plan = plan
         self._now = now
         self.icmp: tuple[str, ...] = ()
@@ -54,7 +55,7 @@ class Flow:
         self.socket.setblocking(False)
         self.errno: str | None = None
         self.finished = False
-        self.talk = Conversation()
+        self.talk = Conversation(noise)
         self._saying = b""
         self.started = self._now()
         self.ended = 0.0

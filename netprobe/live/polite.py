@@ -7,6 +7,7 @@ Sources: RFC 4253 (sections 4.2, 6, 7.1, 8, 11.1), RFC 8731; OpenSSH myproposal.
 
 import os
 import struct
+from collections.abc import Callable
 
 from netprobe import __version__
 
@@ -28,9 +29,11 @@ _OFFER = (
 
 
 class Conversation:
-    """Fed with the server's bytes it says what to send next; `finished` when nothing more is to be learned."""
+    """Fed with the server's bytes it says what to send next; `finished` when nothing more is to be learned. `noise` gives
+    so many random bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, noise: Callable[[int], bytes] = os.urandom) -> None:
+        self._noise = noise
         self.heard = bytearray()
         self.finished = False
         self._banner_ends: int | None = None
@@ -49,7 +52,7 @@ class Conversation:
             if self._banner_ends is None:
                 return b""
             self._at = self._banner_ends
-            say = _packet(bytes([_KEXINIT]) + os.urandom(16) + b"".join(map(_string, _OFFER)) + b"\0" * 5)
+            say = _packet(bytes([_KEXINIT]) + self._noise(16) + b"".join(map(_string, _OFFER)) + b"\0" * 5)
         while not self.finished:
             message = self._next()
             if message is None:
@@ -93,7 +96,7 @@ class Conversation:
             theirs = payload[21 : 21 + int.from_bytes(payload[17:21], "big")].decode("ascii", "replace").split(",")
             agreed = next((name for name in _OFFER[0].split(",") if name in theirs), "")
             if agreed.startswith(_CURVE):
-                return _packet(bytes([_ECDH_INIT]) + _string(os.urandom(32)))
+                return _packet(bytes([_ECDH_INIT]) + _string(self._noise(32)))
             self.finished = True
             return goodbye()
         if kind in (_ECDH_REPLY, _DISCONNECT):

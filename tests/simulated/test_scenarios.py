@@ -1,0 +1,61 @@
+"""Live diagnoses of the lab's scenarios in the simulated network: no verdict contradicts what was done, and the same run twice
+gives the same evidence."""
+
+import select
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from analyzers.model import Verdict
+from netprobe import lab
+from netprobe.lab.scenario import Scenario, options
+from netprobe.live.diagnosis import ask, judge
+from netprobe.live.session import Options
+from netprobe.live.target import Target
+from tests.simulated.network import Simulated
+from tests.simulated.scenarios import Inexpressible, world
+
+INEXPRESSIBLE = {"haproxy-no-server", "haproxy-some-down", "synproxy-closed", "synproxy-dead", "synproxy-open"}
+BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
+CASES = [(name, family) for name in lab.names() if name not in INEXPRESSIBLE for family in options(name)["family"]]
+
+
+def diagnosed(scenario: Scenario, path: Path, seed: int = 0) -> Verdict:
+    """The verdict of a live diagnosis whose evidence is left in `path`."""
+    target = Target(scenario.target, scenario.target, scenario.port, (scenario.target,))
+    net = world(scenario, seed)
+    (asked,) = ask(target, Options(), lambda line: None, path, lambda address: Simulated(net, address))
+    ((_, _, verdict),) = judge(asked)
+    return verdict
+
+
+@pytest.fixture(autouse=True)
+def _no_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No socket is opened, and nothing waits."""
+    monkeypatch.setattr(socket, "socket", None)
+    monkeypatch.setattr(time, "sleep", None)
+    monkeypatch.setattr(select, "select", None)
+
+
+@pytest.mark.parametrize(("name", "family"), CASES)
+def test_a_diagnosis_is_sound_and_the_same_again(name: str, family: int, tmp_path: Path) -> None:
+    scenario = lab.load(name, family=family)
+    verdict, truth = diagnosed(scenario, tmp_path / "one.pcapng"), scenario.truth
+    diagnosed(scenario, tmp_path / "two.pcapng")
+    assert (tmp_path / "one.pcapng").read_bytes() == (tmp_path / "two.pcapng").read_bytes()
+    works = verdict.cause.startswith("healthy") and verdict.outcome in (truth.outcome, *truth.also)
+    causes = [truth.cause, *([BY_CHANCE[name]] if name in BY_CHANCE else [])]
+    assert works or any(f"{cause}.".startswith(f"{verdict.cause}.") for cause in causes), (verdict.cause, truth.cause)
+    assert works or verdict.outcome in (truth.outcome, *truth.also) or verdict.cause == truth.cause
+    assert verdict.place.actor in (truth.actor, "unknown")
+    low, high = verdict.place.hop_min, verdict.place.hop_max
+    assert low is None or low <= truth.hop
+    assert high is None or truth.hop <= high
+
+
+@pytest.mark.parametrize("name", sorted(INEXPRESSIBLE))
+def test_what_is_left_out_cannot_be_said_in_rows(name: str) -> None:
+    with pytest.raises(Inexpressible):
+        world(lab.load(name))
