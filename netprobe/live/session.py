@@ -197,9 +197,10 @@ class Session:
         return bool(flow.errno) and (flow.errno != "ECONNREFUSED" or self._errors())
 
     def _errors(self) -> bool:
-        """Whether ICMP errors came in."""
+        """Whether ICMP errors came in; neighbour discovery is none."""
         frames = self.recorder.frames if self.recorder is not None else []
-        return any(f.direction == 1 and _protocol(f) in (1, 58) for f in frames)
+        inbound = [f for f in frames if f.direction == 1]
+        return any(_protocol(f) == 1 or (_protocol(f) == 58 and f.data[40] < 128) for f in inbound)
 
     def context(self) -> Context:
         """What the wire cannot say, as it stands now."""

@@ -10,7 +10,7 @@ from captures.formats.write import INBOUND, OUTBOUND
 from netprobe.live.recorder import Frame
 from tests.simulated.filter import meets, refuse
 from tests.simulated.host import stack_refusal
-from tests.simulated.packets import RST, Datagram, Icmp, Tcp, written
+from tests.simulated.packets import RST, Datagram, Icmp, Tcp, neighbours, written
 from tests.simulated.tcp import End
 from tests.simulated.world import NEIGHBOUR_NS, World
 
@@ -37,6 +37,7 @@ class Client:
         self.random: Random = world.random
         self.frames: list[Frame] = []
         self.recording = False
+        self._met: set[str] = set()
         self.sockets: dict[tuple[int, int], Socket] = {}
         self._ports = 40_000 + self.random.randrange(5000)
         world.deliver = self.arrive
@@ -63,9 +64,19 @@ class Client:
         if to == "":  # on the own network, where nobody has it
             self.world.clock.after(NEIGHBOUR_NS, lambda: self._unheard(datagram))
             return ""
+        self._meet(to, datagram)
         self._record(DEVICE, OUTBOUND, datagram)
         self.world.leave(self.node.name, datagram, to)
         return ""
+
+    def _meet(self, neighbour: str, datagram: Datagram) -> None:
+        """In IPv6 a recorder of ICMP sees how the first hop's link address is asked for."""
+        if datagram.v6 and self.recording and neighbour not in self._met:
+            self._met.add(neighbour)
+            for direction, data in zip(
+                (OUTBOUND, INBOUND), neighbours(self.address, self.world.nodes[neighbour].addresses[0]), strict=True
+            ):
+                self.frames.append(Frame(DEVICE, self.world.clock.now, direction, data))
 
     def _unheard(self, datagram: Datagram) -> None:
         assert isinstance(datagram.body, Tcp)

@@ -21,7 +21,7 @@ Emit = Callable[[Datagram], None]
 def stack_refusal(node: Node, about: Datagram, label: int) -> Datagram:
     """The RST of a stack for a port where nothing listens: unlike a filter's it copies the DSCP, and has a flow label."""
     bare = refusal(about, node.ttl)
-    return replace(bare, tos=about.tos & 0xFC if node.reflects else 0, label=label if about.v6 else 0)
+    return replace(bare, tos=about.tos & 0xFC if node.reflects else 0, label=label if about.v6 else 0, df=node.df)
 
 
 @dataclass

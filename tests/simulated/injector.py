@@ -20,7 +20,6 @@ def meddle(row: Injector, datagram: Datagram, random_id: int) -> tuple[bool, Dat
     bare = refusal(datagram)
     assert isinstance(bare.body, Tcp)
     body = replace(bare.body, window=value(row.window, tcp.window), ack=(bare.body.ack + row.astray) % 2**32)
-    made = replace(
-        bare, body=body, ttl=value(row.ttl, datagram.ttl), ident=value(row.ident, datagram.ident), tos=value(row.tos, datagram.tos)
-    )  # fmt: skip
+    ident, tos = value(row.ident, datagram.ident), value(row.tos, datagram.tos)
+    made = replace(bare, body=body, ttl=value(row.ttl, datagram.ttl), ident=ident, tos=tos, df=row.df)
     return row.passes, made

@@ -159,6 +159,17 @@ def refusal(about: Datagram, ttl: int = 64) -> Datagram:
     return Datagram(about.dst, about.src, body, ttl)
 
 
+def neighbours(asker: str, asked: str) -> tuple[bytes, bytes]:
+    """The question for a neighbour's link address, and its answer (RFC 4861), between these IPv6 addresses."""
+    out = []
+    for src, dst, kind in ((asker, asked, 135), (asked, asker, 136)):
+        data = struct.pack(">BBHI", kind, 0, 0, 0x60000000 if kind == 136 else 0) + packed(asked)
+        pseudo = packed(src) + packed(dst) + struct.pack(">II", len(data), 58)
+        data = data[:2] + struct.pack(">H", ~ones_complement_sum(pseudo + data) & 0xFFFF) + data[4:]
+        out.append(struct.pack(">IHBB", 6 << 28, len(data), 58, 255) + packed(src) + packed(dst) + data)
+    return out[0], out[1]
+
+
 def lowered(datagram: Datagram) -> Datagram:
     """With a TTL one less."""
     return replace(datagram, ttl=datagram.ttl - 1)

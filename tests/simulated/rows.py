@@ -66,6 +66,7 @@ class Node:
     vacant: tuple[str, ...] = ()
     reflects: bool = True
     signs: bool = True
+    df: bool = True  # set in the RSTs of its stack
     room: int = 0
     limited: bool = False
     mute: bool = False  # sends no ICMP errors
@@ -89,6 +90,7 @@ class Injector:
     ident: int | str = 0
     window: int | str = 0
     tos: int | str = 0
+    df: bool = True
     passes: bool = False
     careless: bool = False
     astray: int = 0
