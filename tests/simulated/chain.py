@@ -1,6 +1,7 @@
 """Networks in one row: nodes in their order, an `Injector` between two of them in the cable, and addresses for them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tests.simulated.rows import Injector, Link, Node
 
@@ -18,13 +19,13 @@ def client(family: int) -> Node:
     return Node("client", (CLIENT[family],))
 
 
-def router(family: int, hop: int, **does: object) -> Node:
-    """The router so many hops from the client."""
-    return Node(f"r{hop}", (router_address(family, hop),), forwards=True, **does)  # type: ignore[arg-type]
+def router(family: int, hop: int, more: tuple[str, ...] = (), **does: Any) -> Node:
+    """The router so many hops from the client, with `more` addresses than its own."""
+    return Node(f"r{hop}", (router_address(family, hop), *more), forwards=True, **does)
 
 
-def server(family: int, **does: object) -> Node:
-    return Node("server", (SERVER[family],), **does)  # type: ignore[arg-type]
+def server(family: int, **does: Any) -> Node:
+    return Node("server", (SERVER[family],), **does)
 
 
 def joined(row: Sequence[Node | Injector], delays_ns: Sequence[int] = ()) -> tuple[list[Node], list[Link]]:

@@ -9,7 +9,7 @@ from tests.simulated.rows import Injector
 def meddle(row: Injector, datagram: Datagram, random_id: int) -> tuple[bool, Datagram | None]:
     """Whether the packet goes on, and what is sent back for it."""
     tcp = datagram.body
-    if not isinstance(tcp, Tcp) or tcp.flags & (SYN | ACK | RST) != SYN or tcp.dport != row.port:
+    if not isinstance(tcp, Tcp) or tcp.flags & (SYN | ACK | RST) != SYN or tcp.dport not in row.ports:
         return True, None
     if tcp.spoil and not row.careless:
         return True, None

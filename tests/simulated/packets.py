@@ -142,8 +142,10 @@ def padded(options: bytes) -> bytes:
 
 
 def error(kind: str, about: Datagram, src: str, ttl: int = 64, room: int = 0, ident: int = 0) -> Datagram:
-    """The ICMP error of this kind about a packet, as Linux marks it. `ident` serves as the flow label in IPv6."""
+    """The ICMP error of this kind about a packet, as Linux marks it. `ident` serves as the flow label in IPv6, `room`
+    is how many bytes behind the IP header are quoted, 0 for many."""
     kind_type, code = ERRORS[kind][about.v6]
+    room = room and room + (40 if about.v6 else 20)
     body = Icmp(kind_type, code, about, room)
     if about.v6:
         return Datagram(src, about.src, body, ttl, label=ident)

@@ -127,7 +127,7 @@ def _complaint(node: Node, state: State, kind: str, about: Datagram, ident: int,
     """An ICMP error; never about another one."""
     if isinstance(about.body, Icmp):
         return
-    answer = error(kind, about, node.addresses[0], node.ttl, node.room and node.room + (40 if about.v6 else 20), ident)
+    answer = error(kind, about, node.addresses[0], node.ttl, node.room, ident)
     if _allowed(node, state, answer, now):
         yield Answer(answer)
 

@@ -79,13 +79,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Injector:
-    """A device in a cable that answers SYNs to a port in the target's name. "copy" takes the SYN's value.
+    """A device in a cable that answers SYNs to some ports in the target's name. "copy" takes the SYN's value.
 
     `passes`: the SYN goes on as well; `careless`: a wrong checksum does not matter to it; `astray` is added to the
     acknowledgement number.
     """
 
-    port: int
+    ports: tuple[int, ...]
     ttl: int | str = 64
     ident: int | str = 0
     window: int | str = 0

@@ -61,7 +61,7 @@ def _injector(port: int, ways: list[str]) -> Injector:
     values = dict(way.split("=") for way in ways if "=" in way)
     fields = {"id": "ident"}
     chosen = {fields.get(name, name): value if value == "copy" else int(value) for name, value in values.items()}
-    return Injector(port, passes="pass" in ways, careless="careless" in ways, df=False, **chosen)  # type: ignore[arg-type]
+    return Injector((port,), passes="pass" in ways, careless="careless" in ways, df=False, **chosen)  # type: ignore[arg-type]
 
 
 def _node(scenario: Scenario, name: str, does: LabNode) -> Node:

@@ -176,7 +176,7 @@ def test_linux_sends_six_errors_at_once_and_then_one_a_second() -> None:
 @pytest.mark.parametrize(("way", "ttl"), [("copy", 62 + 1), (255, 255 - 1), (61 + 1, 61)])
 def test_an_injector_makes_the_ttl_it_likes(way: int | str, ttl: int) -> None:
     row = lan(4, {"server": {"programs": {22: "ssh"}}})
-    row.insert(2, Injector(22, ttl=way, ident="random", window="copy"))
+    row.insert(2, Injector((22,), ttl=way, ident="random", window="copy"))
     asker = Asker(row, 4)
     got = asker.ask()
     assert got is not None
@@ -189,7 +189,7 @@ def test_an_injector_makes_the_ttl_it_likes(way: int | str, ttl: int) -> None:
 
 def test_a_careless_injector_answers_what_a_host_ignores() -> None:
     row = lan(4)
-    row.insert(3, Injector(22, careless=True, astray=7))
+    row.insert(3, Injector((22,), careless=True, astray=7))
     got = Asker(row, 4).ask(spoil=1)
     assert got is not None
     assert got.tcp is not None

@@ -1,0 +1,153 @@
+"""Drawn cases judged: path, failure and truth of a seed, the verdict of a live diagnosis of it, and how the two compare.
+
+python -m tests.simulated --count 5000 --seed 7
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from analyzers.model import Strength, Verdict
+from netprobe.live.diagnosis import ask, judge
+from netprobe.live.session import Options
+from netprobe.live.target import Target
+from tests.simulated.draft import PORT, Truth, begun, built, detours, holding
+from tests.simulated.failures import chosen
+from tests.simulated.network import Simulated
+from tests.simulated.world import World
+
+_FORWARDED = "forwarded ports lead to the same host, and what the box itself answers is taken for it"
+_TWO_PORTS = "marks are compared with a port that the filter lets pass, the distance with one that it refuses too"
+_TWO_WAYS = "ports are traced on ways of different length"
+_NEARER = "one of several machines is nearer than the one that answers the control"
+
+# What is said wrong, by failure and verdict, and why: a row goes when its reason does.
+KNOWN = {
+    ("filtered inside", "reset.target.filter"): _FORWARDED,
+    ("closed inside", "reset.target.filter"): _FORWARDED,
+    ("balancer", "reset.target.filter"): _FORWARDED,
+    ("balancer", "reset.network"): _NEARER,
+    ("balancer", "reset.network.firewall"): _NEARER,
+    ("router reset", "reset.target.filter"): _TWO_PORTS,
+    ("router reset early", "reset.target.filter"): _TWO_PORTS,
+    ("firewall before nat", "reset.target.filter"): _TWO_PORTS,
+    ("injector", "reset.target.filter"): "the RST bears the TTL with which the host's own arrive",
+    (
+        "injector",
+        "reset.network.firewall",
+    ): "a RST with the SYN's TTL does not come back where that is small: the hop is too far",
+    ("injector", "reset.backend.closed-port"): "TTL and marks are the SYN's: as if from farther than the host",
+    ("host reset", "reset.network"): _TWO_WAYS,
+    ("host reset", "reset.network.firewall"): _TWO_WAYS,
+    ("host drop", "silence.network.firewall.drop"): _TWO_WAYS,
+    ("queue full", "silence.network.firewall.drop"): _TWO_WAYS,
+}
+LOSSES = (
+    "silence.network.path.loss", "mute.network.path.one-way", "half-open.network.path.ack-lost", "stalled.network.path.lost",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """What there is to tell of a seed: which failure it drew, what is true of it, and the rest of the path."""
+
+    seed: int
+    failure: str
+    truths: tuple[Truth, ...]
+    story: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a seed makes: a world, and the address to ask."""
+
+    told: Told
+    world: World
+    target: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A case's verdict. `place` is exact, within, wrong or none."""
+
+    case: Told
+    verdict: Verdict
+
+    @property
+    def true_of(self) -> tuple[Truth, ...]:
+        """The truths that the verdict agrees with: those of which it is a prefix."""
+        return tuple(t for t in self.case.truths if f"{t.cause}.".startswith(f"{self.verdict.cause}."))
+
+    @property
+    def place(self) -> str:
+        low, high = self.verdict.place.hop_min, self.verdict.place.hop_max
+        if low is None and high is None:
+            return "none"
+        hops = {truth.hop for truth in self.true_of or self.case.truths}
+        if not any((low is None or low <= hop) and (high is None or hop <= high) for hop in hops):
+            return "wrong"
+        return "exact" if low == high else "within"
+
+    @property
+    def right(self) -> bool:
+        """Whether the verdict contradicts nothing that is true."""
+        actors = {truth.actor for truth in self.true_of}
+        return bool(actors) and self.verdict.place.actor in {"unknown", *actors} and self.place != "wrong"
+
+    @property
+    def confident(self) -> bool:
+        return self.verdict.strength >= Strength.INDICATED
+
+    @property
+    def explained(self) -> str:
+        """Why a wrong verdict is a known one, "" when it is not."""
+        return KNOWN.get((self.case.failure, self.verdict.cause), "")
+
+    def line(self) -> str:
+        """What a person needs to see it again."""
+        truth, said, place = self.case.truths[0], self.verdict, self.verdict.place
+        where = f"hop {place.hop_min}-{place.hop_max} {place.actor}"
+        return f"seed {self.case.seed}: {truth.cause} hop {truth.hop}, said {said.cause} {said.strength.word} {where}; {self.case.story}"
+
+
+def drawn(seed: int) -> Case:
+    """The case of a seed."""
+    random = Random(seed)
+    draft = begun(random)
+    failure = chosen(random)
+    found = failure(draft)
+    detours(draft)
+    draft.lossy = draft.chance(0.08, "lossy")
+    truths = holding(draft, found)
+    if draft.lossy:
+        truths += [Truth(cause, "unknown", 0) for cause in LOSSES]
+    name = failure.__name__.replace("_", " ")
+    story = f"IPv{draft.family}, {draft.length} routers, {name}: {', '.join(draft.words) or 'plain'}"
+    return Case(Told(seed, name, tuple(truths), story), built(draft, seed), draft.target)
+
+
+def outcome(case: Case, path: Path) -> Outcome:
+    """Diagnose it, with the evidence in `path`."""
+    target = Target(case.target, case.target, PORT, (case.target,))
+    (asked,) = ask(target, Options(), lambda line: None, path, lambda address: Simulated(case.world, address))
+    ((_, _, verdict),) = judge(asked)
+    return Outcome(case.told, verdict)
+
+
+def table(outcomes: Iterable[Outcome]) -> list[str]:
+    """True cause by said cause, with how the place compares, most frequent first."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    places: dict[tuple[str, str, str], Counter[str]] = {}
+    for one in outcomes:
+        truth = (one.true_of or one.case.truths)[0]
+        key = (truth.cause, one.verdict.cause, one.verdict.strength.word)
+        counts[key] += 1
+        places.setdefault(key, Counter())[one.place] += 1
+    lines = [f"{'number':>6} {'exact':>6} {'within':>6} {'wrong':>6} {'none':>6}  truth -> said"]
+    for key, number in sorted(counts.items(), key=lambda item: (item[0][0], -item[1])):
+        found = places[key]
+        columns = " ".join(f"{found[place]:>6}" for place in ("exact", "within", "wrong", "none"))
+        lines.append(f"{number:>6} {columns}  {key[0]} -> {key[1]} {key[2]}")
+    return lines

@@ -1,0 +1,36 @@
+"""Diagnoses on drawn paths. NETPROBE_PATHS=5000 draws so many; `python -m tests.simulated` prints what was said of them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.simulated.cases import drawn, outcome, table
+from tests.simulated.failures import FAILURES
+
+COUNT = int(os.environ.get("NETPROBE_PATHS", "300"))
+
+
+def test_what_is_said_of_drawn_paths_is_true(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """But for what is known to be wrong, at most one verdict in a thousand contradicts what was done."""
+    outcomes = [outcome(drawn(seed), tmp_path / "evidence.pcapng") for seed in range(COUNT)]
+    wrong = [one for one in outcomes if not one.right]
+    unknown = [one for one in wrong if not one.explained]
+    if COUNT > 300:
+        with capsys.disabled():
+            print("\n" + "\n".join(table(outcomes)))
+    assert len(unknown) * 1000 < COUNT, "\n".join(one.line() for one in unknown)
+    assert len(wrong) * 33 < COUNT, "\n".join(one.line() for one in wrong)
+
+
+def test_every_failure_is_drawn() -> None:
+    told = [drawn(seed).told for seed in range(300)]
+    assert {one.failure for one in told} == {failure.__name__.replace("_", " ") for failure in FAILURES}
+    assert {one.story[:4] for one in told} == {"IPv4", "IPv6"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_seed_gives_the_same_packets_again(seed: int, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.pcapng", tmp_path / "second.pcapng"
+    assert outcome(drawn(seed), first).verdict == outcome(drawn(seed), second).verdict
+    assert first.read_bytes() == second.read_bytes()
