@@ -57,8 +57,8 @@ class Simulated:
             return _ERRNO_NAMES[reason]
         return self._client.leave(read(packet))
 
-    def hold(self) -> int:
-        return self._client.free_port() + 1
+    def hold(self, port: int = 0) -> int:
+        return port or self._client.free_port() + 1
 
     def source(self) -> str:
         return "" if self._client.refused() else self._client.address
