@@ -25,7 +25,14 @@ _CROWD = 3
 _FLOWS = 3  # attempts to the refused port that agree on its distance
 
 
-_AS_SWEPT = {"before": "nearer", "same": "same", "beside": "beside", "behind": "farther", "relay": "relay"}
+_AS_SWEPT = {
+    "before": "nearer",
+    "nearer": "unknown",
+    "same": "same",
+    "beside": "beside",
+    "behind": "farther",
+    "relay": "relay",
+}
 
 Refusal = tuple[Segment, Segment, int]
 Refusals = list[Refusal]
@@ -172,9 +179,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
         frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
         count = sum(count for _, _, count in refusals)
         beside = 1 if stands == "nearer" and not routers(rst.ttl) and not routers(refusals[0][0].ttl) else None
+        swept = end is not None and end.stands == "before" and end.forwarding == "yes"
         yield ResetMaker(
-            frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside,
-            swept=end is not None and end.stands != "unknown", hop_is="other" if end is not None and end.router else "",
+            frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside, swept=swept,
+            hop_is="other" if end is not None and end.router else "",
         )  # fmt: skip
 
 

@@ -81,6 +81,7 @@ class Translated(Fact):
     stands behind it, whose errors the box rewrites."""
 
     hop: int
+    before_end: bool
 
     def text(self) -> str:
         return f"a SYN with TTL {self.hop} ran out at the target's own address: a box there passes packets on behind it"
@@ -135,7 +136,12 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield from _after_accept(subject, sweeps)
     own = sweeps.own
     if own is not None and own.ran_out is not None:
-        yield Translated(frames=(own.syn.number, own.ran_out.number), count=0, hop=own.ttl)
+        yield Translated(
+            frames=(own.syn.number, own.ran_out.number),
+            count=0,
+            hop=own.ttl,
+            before_end=end is None or own.ttl < end.begins,
+        )
 
 
 def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:
@@ -174,7 +180,7 @@ def _lost(lost: Vanished) -> Iterator[Fact]:
     high = lost.last + 1 if lost.alive else None
     yield VanishesBeyond(
         frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=lost.goes_on, others_pass=bool(lost.goes_on),
-        before_target=lost.alive and bool(lost.target) and lost.last + 1 < lost.target, translated=lost.translated,
+        before_target=lost.before and bool(lost.target) and lost.last + 1 < lost.target, translated=lost.translated,
         hop_min=lost.last or None, hop_max=high,
     )  # fmt: skip
 

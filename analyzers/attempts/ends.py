@@ -12,6 +12,7 @@ from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import routers
 from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Router, Sweeps, sender_of
 
+MDA_FLOWS = 6  # of one kind exclude a second way with 95 % (multipath detection algorithm, Augustin et al. 2007)
 _NO_CONTAINER = 2  # a container is one hop behind its host: a box that passes on farther than that is no mere host
 
 
@@ -20,9 +21,10 @@ class End:
     """Refusals of `kind` begin at the TTL `begins`; who refuses stands at hop `low` to `high`, and is `router` where the hop is
     that of a router which reported TTLs as used up.
 
-    `stands`: before, same or farther, against where other ports of the address are answered (at hop `target`, 0 when none
-    is); beside, when an open one is answered at the same hop, and the hop before it is somebody else's; behind a box that
-    translates in the address's name; relay, when the refusing hop is such a box, which passes other ports on; or unknown.
+    `stands`: nearer, same or farther, against where other ports of the address are answered (at hop `target`, 0 when none
+    is); before, when none of so many flows as leave no doubt (95 %) is answered as near as that; beside, when an open one is
+    answered at the same hop, and the hop before it is somebody else's; behind a box that translates in the address's name;
+    relay, when the refusing hop is such a box, which passes other ports on; or unknown.
     `last` is the largest TTL below that a router reported, 0 for none; `copies` when the refusals copy TTLs.
     """
 
@@ -61,15 +63,25 @@ def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
     router = None
     if not copies:
         met = {**sweeps.routers, **path.routers()}
+        if _refused_alike(sweeps, path.port, first):
+            at_target = at_target or {first.ttl: routers(first.answer.ttl)}  # it may be the host, over another way back
         low, high, router = _picked(sweeps.target, met, first, low, high, at_target)
     before = path.at(last)
     frames = [first.syn.number, first.answer.number, *([before.ran_out.number] if before and before.ran_out else [])]
     frames += [echo.answer.number for echo in others.values() if echo.answer]
     target = min(at_target, default=0)
     return End(
-        first.kind, first.ttl, low, high, router, _stands(sweeps, first, high, last, others), target, last, copies,
+        first.kind, first.ttl, low, high, router, _stands(sweeps, path.port, first, high, last, others), target, last, copies,
         tuple(sorted(frames)),
     )  # fmt: skip
+
+
+def _refused_alike(sweeps: Sweeps, port: int, first: Echo) -> bool:
+    """Whether another port is refused from the same TTL on, over as many routers: perhaps all are, by host or filter."""
+    ends = [path.begins("rst") for path in sweeps.elsewhere(port)] if first.kind == "rst" else []
+    assert first.answer is not None
+    back = routers(first.answer.ttl)
+    return any(end and end.answer and (end.ttl, routers(end.answer.ttl)) == (first.ttl, back) for end in ends)
 
 
 def _picked(
@@ -96,9 +108,10 @@ def _picked(
     return low, high, router
 
 
-def _stands(sweeps: Sweeps, first: Echo, high: int, last: int, others: dict[Path, Echo]) -> str:
+def _stands(sweeps: Sweeps, port: int, first: Echo, high: int, last: int, others: dict[Path, Echo]) -> str:
     """`high` is the last hop at which the refusing device can stand."""
     at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
+    flows = sweeps.flows_at(first.ttl, port)
     assert first.answer is not None
     if sweeps.own is not None and sweeps.own.ttl < first.ttl:
         return "behind"
@@ -107,13 +120,18 @@ def _stands(sweeps: Sweeps, first: Echo, high: int, last: int, others: dict[Path
     if sweeps.own is not None and sweeps.own.ttl == first.ttl and max(at_target) - first.ttl >= _NO_CONTAINER:
         return "relay"
     if high < min(at_target):
-        return "before"
+        return "before" if len(flows) >= MDA_FLOWS and not any(_arrived(echo) for echo in flows) else "nearer"
     if set(at_target) == {first.ttl}:
         if routers(first.answer.ttl) != at_target[first.ttl]:
             return "unknown"
         opened = any(echo.kind == "syn-ack" for echo in others.values())
         return "beside" if opened and last == first.ttl - 1 else "same"
     return "farther" if first.ttl > min(at_target) else "unknown"
+
+
+def _arrived(echo: Echo) -> bool:
+    """Whether a probe got as far as something that speaks in the target's name."""
+    return echo.kind in ("rst", "syn-ack")
 
 
 def _both(one: End, other: End) -> End:
@@ -134,6 +152,7 @@ class Vanished:
     last: int
     goes_on: int
     alive: bool
+    before: bool  # none of so many flows as leave no doubt is answered by the target at the hop behind the last
     target: int
     tries: int
     translated: bool
@@ -158,6 +177,8 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
     alive = any(e.kind and e.ttl == last + 1 for path in sweeps.elsewhere(port) for e in path.echoes)
     goes_on = next(iter(beyond), 0)
     ends = sweeps.ends(port)
+    flows = sweeps.flows_at(last + 1, port)
+    before = len(flows) >= MDA_FLOWS and all(echo.kind == RAN_OUT for echo in flows)
     own = max((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
     final = max(heard, key=lambda echo: echo.ttl, default=None)
     frames = [f.number for f in _frames(final)] + [f.number for f in _frames(beyond.get(goes_on))]
@@ -165,6 +186,7 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
         last,
         goes_on,
         alive,
+        before,
         min((echo.ttl for echo in ends.values()), default=0),
         tries,
         bool(own),

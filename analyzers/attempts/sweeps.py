@@ -16,6 +16,7 @@ from analyzers.attempts.columns import Array
 from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.reflection import reflection
 from captures.packet import ACK, RST, SYN, Address
 
 _FLOW = 3  # TTLs of one flow that make a sweep
@@ -96,10 +97,12 @@ class Router:
 
 
 class Sweeps:
-    """All sweeps to one address from one place; `paths` of the given port first. False when there is none."""
+    """All sweeps to one address from one place, and `singles`: ports with what flows got back that asked with few TTLs only.
+    False when there is no sweep.
+    """
 
-    def __init__(self, paths: Sequence[Path], target: str) -> None:
-        self.paths, self.target = tuple(paths), target
+    def __init__(self, paths: Sequence[Path], target: str, singles: Sequence[tuple[int, Echo]] = ()) -> None:
+        self.paths, self.target, self.singles = tuple(paths), target, tuple(singles)
 
     def __bool__(self) -> bool:
         return bool(self.paths)
@@ -127,13 +130,27 @@ class Sweeps:
         return min(mine, key=lambda echo: echo.ttl, default=None)
 
     def ends(self, port: int) -> dict[Path, Echo]:
-        """Where sweeps of other ports are first answered by a RST or a SYN-ACK in the target's name."""
-        return {path: echo for path in self.elsewhere(port) if (echo := path.begins("rst", "syn-ack")) is not None}
+        """Where sweeps of other ports are first answered in the target's name by what looks like a stack: a SYN-ACK, or a RST
+        with the marks of its SYN. Other RSTs may come from whatever refuses this port."""
+        ends = {path: path.begins("rst", "syn-ack") for path in self.elsewhere(port)}
+        return {path: echo for path, echo in ends.items() if echo is not None and _by_stack(echo)}
+
+    def flows_at(self, ttl: int, port: int) -> list[Echo]:
+        """What other ports than this one got back with that TTL, one entry for every flow."""
+        swept = [echo for path in self.elsewhere(port) if path.constant and (echo := path.at(ttl)) is not None]
+        return swept + [echo for asked, echo in self.singles if asked != port and echo.ttl == ttl]
 
     def hop_back(self, back: int) -> Router | None:
         """The only router whose reports pass so many routers on the way back; None when there is none, or several."""
         fits = [router for router in self.routers.values() if router.back == back]
         return fits[0] if len(fits) == 1 else None
+
+
+def _by_stack(echo: Echo) -> bool:
+    answer = echo.answer
+    if echo.kind == "syn-ack":
+        return answer is not None and answer.window > 0
+    return answer is not None and reflection(echo.syn, answer) == "copied"
 
 
 def sender_of(segment: Segment | None) -> str:
@@ -163,16 +180,17 @@ def sweeps(ledger: Ledger, recall: Recall, attempts: Iterable[int], trace: int, 
         if attempt.trace == trace:
             flows[str(attempt.client), attempt.client_port, attempt.server_port].append(attempt)
     changing: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
-    paths = []
+    paths, singles = [], []
     for (client, client_port, port), members in flows.items():
         if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
             paths.append(Path(client_port, port, True, tuple(_echoes(members))))
         else:
             changing[client, port] += members
+            singles += [(port, echo) for echo in _echoes(members)]
     for (_, port), members in changing.items():
         if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
             paths.append(Path(0, port, False, tuple(_echoes(members))))
-    return Sweeps(paths, str(target))
+    return Sweeps(paths, str(target), singles)
 
 
 def _echoes(members: Sequence[Attempt]) -> Iterator[Echo]:

@@ -23,14 +23,14 @@ CAUSES = (
     Cause(
         "reset.target.filter", "a packet filter on the target host refuses with a RST", "server-host",
         requires=(seen(SynReset),), supports=tuple(seen(ResetMaker, made_by="filter", stands=where) for where in ("same", "beside")),
-        excludes=(seen(AcceptedToo),), source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
+        excludes=(seen(AcceptedToo), seen(Translated, before_end=True)), source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
     ),
     Cause(
         "reset.network.firewall", "a firewall on the path forges a RST in the target's name", "firewall",
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
-            seen(ResetsDisagree), seen(LikeHop), seen(AcceptedToo), seen(CopiesTtl),
+            seen(ResetsDisagree), seen(LikeHop, forwarding="yes"), seen(AcceptedToo), seen(CopiesTtl),
         ),
         proof=(seen(ResetMaker, made_by="filter", stands="nearer", swept=True, hop_is="other"),),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",
@@ -40,7 +40,7 @@ CAUSES = (
             f"unreachable.target.filter.{kind}", f"a packet filter on the target host refuses with ICMP {kind}", "server-host",
             requires=(seen(IcmpRefusal, kind=kind, by_target=True),),
             supports=(seen(IcmpRefusal, kind=kind, by_target=True, stands="same", others="pass"),),
-            excludes=(seen(IcmpRefusal, late=True), seen(Translated)),
+            excludes=(seen(IcmpRefusal, late=True), seen(Translated, before_end=True)),
             source="measured with iptables, nftables, ufw, fail2ban",
         )
         for kind in _ERRORS

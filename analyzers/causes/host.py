@@ -5,7 +5,7 @@ from analyzers.balance import SeveralMachines, Turns
 from analyzers.closed import BareReset, ClosedWithoutWord, NotTheServers, TookItIn, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.path import LikeHop
+from analyzers.path import LikeHop, Translated
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
@@ -15,7 +15,7 @@ CAUSES = (
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
         requires=(seen(SynReset),),
         supports=tuple(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "nearer", "beside")),
-        excludes=(seen(AcceptedToo), seen(SeveralMachines), seen(ResetMaker, stands="relay")),
+        excludes=(seen(AcceptedToo), seen(SeveralMachines), seen(ResetMaker, stands="relay"), seen(Translated, before_end=True)),
         source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
     Cause(

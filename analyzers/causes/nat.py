@@ -4,7 +4,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.path import LikeHop, Translated
+from analyzers.path import Translated
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.unreachable import IcmpRefusal
@@ -16,7 +16,6 @@ CAUSES = (
         supports=(
             seen(ResetMaker, made_by="stack", stands="nearer"), seen(ResetMaker, made_by="stack", stands="relay"),
             *(seen(ResetMaker, made_by=maker, stands="nearer", hop_is="") for maker in ("unlike-stack", "unknown")),
-            seen(LikeHop, forwarding="no"),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
         excludes=(seen(Turns, alternates=True), seen(AcceptedToo)),
@@ -56,7 +55,8 @@ CAUSES = (
         Cause(
             f"unreachable.network.nat.{kind}", f"a NAT box passes on ICMP {kind} from behind it", "nat",
             requires=(seen(IcmpRefusal, kind=kind, by_target=True),), supports=(
-                seen(IcmpRefusal, by_target=True, late=True), seen(Translated), seen(IcmpRefusal, by_target=True, stands="behind"),
+                seen(IcmpRefusal, by_target=True, late=True), seen(IcmpRefusal, by_target=True, stands="behind"),
+                seen(Translated, before_end=True),
             ),
             source="measured: DNAT rewrites the ICMP source",
         )

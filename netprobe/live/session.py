@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import InitVar, dataclass, field
 
 from analyzers.attempts.context import Call, Context
+from analyzers.attempts.ends import MDA_FLOWS
 from analyzers.words import first_line
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.network import Kernel, Network, Recording
 from netprobe.live.recorder import Frame
-from netprobe.live.trace import Tracer, heard_from
+from netprobe.live.trace import Sweep, Tracer, heard_from
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
@@ -136,14 +137,21 @@ class Session:
         if not self._limited(failing):
             answers |= tracer.knock(port for port in USUAL_PORTS if port not in answers)
         alive = [port for port, heard in answers.items() if heard and heard.kind == "syn-ack" and port != self.port]
+        swept: dict[int, Sweep] = {}
         for port in (self.port, CONTROL_PORT, *alive[:1]):
             heard = answers[port]
             own = heard.hops if heard else max((h.hops for h in answers.values() if h), default=0)
             self.tell(f"tracing the way to port {port}")
             again = failing.local_port if port == self.port and failing.errno else 0
             found = tracer.sweep(port, own, limited=heard is not None and heard.kind != "rst", sport=again)
+            swept[port] = found
             if (ending := found.heard.get(found.end)) is not None:
                 self.tell(f"port {port}: {ending.kind} from TTL {found.end} on")
+
+        near = swept[self.port].end or swept[self.port].last + 1
+        far = [port for port, sweep in swept.items() if port != self.port and sweep.end > near]
+        if far:
+            tracer.flows(far[-1], near, MDA_FLOWS - len(far))
 
     def _plan(self, speaks: str) -> Plan:
         return Plan(self.port, speaks, self.options.wait_s)

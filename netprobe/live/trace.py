@@ -96,6 +96,13 @@ class Tracer:
             self._pause(_AGAIN_S if any(h and h.kind == RAN_OUT for h in sweep.heard.values()) else 0)
             self._ask(sweep, sweep.silent)
 
+    def flows(self, port: int, ttl: int, count: int) -> None:
+        """Ask a port with one TTL from several source ports: are there ways of another length?"""
+        sweeps = [Sweep(port, self._network.hold()) for _ in range(count)]
+        for sweep in sweeps:
+            self._send(sweep, ttl)
+        self._listen(lambda: all(sweep.heard[ttl] for sweep in sweeps))
+
     def knock(self, ports: Iterable[int]) -> dict[int, Heard | None]:
         """One SYN that goes all the way to each of these ports, and what came back."""
         sweeps = [Sweep(port, self._network.hold()) for port in ports]
