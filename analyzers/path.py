@@ -7,7 +7,7 @@ refusals begin, and from the routers that they passed on their way back.
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Segment
-from analyzers.attempts.ends import End, Vanished
+from analyzers.attempts.ends import End, Vanished, loop
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
@@ -113,6 +113,17 @@ class VanishesBeyond(Placed):
 
 
 @fact
+class Loop(Placed):
+    """Probes came back to a router that they had passed: a routing loop. The place is that of the router that sent them back."""
+
+    first: str
+    hop: int
+
+    def text(self) -> str:
+        return f"a routing loop: {self.sender} at hop {self.hop} sends the packets back to {self.first}, which they had passed"
+
+
+@fact
 class EndsAt(Placed):
     """The machine that accepts stands at this hop."""
 
@@ -130,10 +141,17 @@ def facts(subject: Subject) -> Iterator[Fact]:
     end = subject.end
     if end is not None:
         yield from _refused(sweeps, end, subject)
-    elif subject.symptom == "silence" and subject.lost is not None:
+    elif subject.symptom == "silence" and subject.lost is not None and loop(sweeps, subject.service.port) is None:
         yield from _lost(subject.lost)
     elif subject.symptom in ("closed", "mute", "stalled", "wrong-service"):
         yield from _after_accept(subject, sweeps)
+    looped = loop(sweeps, subject.service.port) if subject.symptom in ("unreachable", "silence") else None
+    if looped is not None:
+        back, sends = looped
+        yield Loop(
+            frames=(back.report.number, sends.report.number), count=0, first=back.address, hop=sends.hop, sender=sends.address,
+            hop_min=sends.hop, hop_max=sends.hop,
+        )  # fmt: skip
     own = sweeps.own
     if own is not None and own.ran_out is not None:
         yield Translated(
@@ -180,8 +198,8 @@ def _lost(lost: Vanished) -> Iterator[Fact]:
     high = lost.last + 1 if lost.alive else None
     yield VanishesBeyond(
         frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=lost.goes_on, others_pass=bool(lost.goes_on),
-        before_target=lost.before and bool(lost.target) and lost.last + 1 < lost.target, translated=lost.translated,
-        hop_min=lost.last or None, hop_max=high,
+        before_target=lost.before and bool(lost.target) and lost.last + 1 < lost.target, translated=bool(lost.translated),
+        hop_min=lost.translated or lost.last or None, hop_max=high,
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class IcmpRefusal(Placed):
     """ICMP errors refused the SYN. `hop_min` to `hop_max`: where the sender stands, counted from the point of capture."""
 
     kind: str
+    reporter: str
     by_target: bool
     after_ns: int
     forwarding: str  # yes when the next router had counted the SYN's hop, as filters on forwarded packets have; no; ""
@@ -36,7 +37,7 @@ class IcmpRefusal(Placed):
     late: bool  # as after a neighbour that does not answer: seconds later, for several SYNs at once
 
     def text(self) -> str:
-        who = f"the target's address {self.sender}" if self.by_target else self.sender
+        who = f"the target's address {self.reporter}" if self.by_target else self.reporter
         where = ""
         if self.hop_min is not None:
             span = f"{self.hop_min}" if self.hop_min == self.hop_max else f"{self.hop_min} or {self.hop_max}"
@@ -96,6 +97,8 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
             probe = first_syn.ttl <= MOST_HOPS  # a larger one ran out in a loop, which says nothing of the place
             hop_min = hop_max = first_syn.ttl if probe else None
     by_target = answer.packet.ip.src == attempt.server
+    reporter = str(answer.packet.ip.src)
+    lost = kind == "ttl-exceeded" and first_syn.ttl > MOST_HOPS  # where it ran out is not where it went astray
     forwarding = ""
     if hop_min == 1 and not routers(answer.ttl) and not routers(first_syn.ttl) and not by_target:
         hop_max = 1  # the error passed no router: its sender is the next one
@@ -107,7 +110,7 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
     after = max(0, answer.ts_ns - first_syn.ts_ns)
     return IcmpRefusal(
         frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), kind=kind,
-        sender=str(answer.packet.ip.src), by_target=by_target,
+        sender="" if lost else reporter, reporter=reporter, by_target=by_target,
         hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after,
         others="pass" if subject.elsewhere else "", stands=end.stands if end is not None else "",
         late=after >= _LATE_NS and _together(attempt) > 1,

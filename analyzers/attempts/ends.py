@@ -47,19 +47,26 @@ class End:
         return "yes" if self.high == self.begins - 1 else "no"
 
 
-def end_of(sweeps: Sweeps, port: int, kind: str) -> End | None:
-    """Where the sweeps of this port begin to be refused in this way; None without a sweep that was."""
-    ends = [_end(sweeps, path, first) for path in sweeps.to(port) if (first := path.begins(kind)) is not None]
+def end_of(sweeps: Sweeps, port: int, kind: str, arrived: frozenset[int] = frozenset()) -> End | None:
+    """Where the sweeps of this port begin to be refused in this way; None without a sweep that was.
+
+    `arrived` are the TTLs of refusals of whole connections: when a probe's arrives with another, its maker copies TTLs, or the
+    ways back differ.
+    """
+    ends = [_end(sweeps, path, first, arrived) for path in sweeps.to(port) if (first := path.begins(kind)) is not None]
     return reduce(_both, ends) if ends else None
 
 
-def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
+def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int]) -> End:
     assert first.answer is not None
     last = path.last_router(first.ttl, sweeps.target)
     others = sweeps.ends(path.port)
     at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
-    copies = path.copies_ttl
-    low, high = max(1, last if copies else first.ttl - 1), first.ttl
+    copies = path.copies_ttl or (bool(arrived) and first.answer.ttl not in arrived)
+    low, high = max(1, first.ttl - 1), first.ttl
+    if copies:  # near ones may not arrive; what lets SYNs pass may stand anywhere before
+        passed = any(echo.ran_out is not None or echo.kind == "syn-ack" for echo in path.echoes if echo.ttl >= high)
+        low = 1 if passed or path.echoes[-1].ttl == high else max(1, last)
     router = None
     if not copies:
         met = {**sweeps.routers, **path.routers()}
@@ -147,7 +154,8 @@ def _both(one: End, other: End) -> End:
 @dataclass(frozen=True, slots=True)
 class Vanished:
     """SYNs to a port get no answer beyond hop `last` (0: not even there), while others show that hop `last` + 1 is alive:
-    `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `target` the hop of the address."""
+    `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `target` the hop of the address, and
+    `translated` that of a box which translates in its name, 0 for none."""
 
     last: int
     goes_on: int
@@ -155,7 +163,7 @@ class Vanished:
     before: bool  # none of so many flows as leave no doubt is answered by the target at the hop behind the last
     target: int
     tries: int
-    translated: bool
+    translated: int
     frames: tuple[int, ...]
 
 
@@ -179,19 +187,28 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
     ends = sweeps.ends(port)
     flows = sweeps.flows_at(last + 1, port)
     before = len(flows) >= MDA_FLOWS and all(echo.kind == RAN_OUT for echo in flows)
-    own = max((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
+    own = min((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
     final = max(heard, key=lambda echo: echo.ttl, default=None)
     frames = [f.number for f in _frames(final)] + [f.number for f in _frames(beyond.get(goes_on))]
     return Vanished(
-        last,
-        goes_on,
-        alive,
-        before,
-        min((echo.ttl for echo in ends.values()), default=0),
-        tries,
-        bool(own),
+        last, goes_on, alive and not own, before, min((echo.ttl for echo in ends.values()), default=0), tries, own,
         tuple(sorted(frames)),
-    )
+    )  # fmt: skip
+
+
+def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router] | None:
+    """Of a routing loop the router to which packets come back, and the one that sends them back; None without one."""
+    for path in sweeps.to(port):
+        met: dict[str, Router] = {}
+        before: Router | None = None
+        for hop, router in sorted(path.routers().items()) if path.constant else ():
+            if router.address == sweeps.target:
+                break
+            known = met.setdefault(router.address, router)
+            if known is not router and before is not None and before.hop == hop - 1 and before.hop > known.hop:
+                return known, before
+            before = router
+    return None
 
 
 def _frames(echo: Echo | None) -> list[Segment]:

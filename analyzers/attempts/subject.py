@@ -84,7 +84,8 @@ class Subject:
         if not self.sweeps or not answers:
             return None
         if self.symptom == "reset":
-            return end_of(self.sweeps, self.service.port, "rst")
+            arrived = frozenset(answer.ttl for answer in answers if not answer.icmp)
+            return end_of(self.sweeps, self.service.port, "rst", arrived)
         icmp = answers[0].packet.icmp
         if self.symptom != "unreachable" or icmp is None:
             return None

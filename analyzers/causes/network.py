@@ -4,6 +4,7 @@ from analyzers.after import NeverSpoke, SynAckAgain
 from analyzers.attempts.icmp import KINDS
 from analyzers.handshake import AbortedByClient, HalfOpen
 from analyzers.model import Cause, seen
+from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 from analyzers.unreachable import ROUTING, IcmpRefusal
@@ -26,7 +27,8 @@ CAUSES = (
     ),
     Cause(
         "unreachable.network.router.ttl-exceeded", "the packet ran out of hops: a routing loop, or a probe with a small TTL",
-        "router", requires=(seen(IcmpRefusal, kind="ttl-exceeded"),), source="RFC 792; measured with a loop of two routers",
+        "router", requires=(seen(IcmpRefusal, kind="ttl-exceeded"),), supports=(seen(Loop),),
+        source="RFC 792; measured with a loop of two routers",
     ),
     Cause(
         "silence.network.router.no-route", "a router on the path drops the packets without a word (blackhole, loop, filter of sources)",
