@@ -41,6 +41,13 @@ class _Column:
             self._map[: len(old)] = old[:]
         self.data = self._view()
 
+    def copied(self, rows: Array) -> "_Column":
+        """Another column with these rows."""
+        out = _Column(self._kind, self._shape)
+        out.reserve(len(rows))
+        out.data[: len(rows)] = self.data[rows]
+        return out
+
 
 def _memory(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -72,6 +79,11 @@ class Growing:
         """The used part of a column."""
         return self[name][: self.size]
 
+    def retain(self, rows: Array) -> None:
+        """Keep these rows only, in this order; the memory of the others is given back."""
+        self._columns = {name: column.copied(rows) for name, column in self._columns.items()}
+        self.size = len(rows)
+
 
 class Pieces:
     """Named columns that rows are added to, piece by piece."""
@@ -98,6 +110,11 @@ class Pieces:
         """These rows of the room were written."""
         self.size += count
         return slice(self.size - count, self.size)
+
+    def retain(self, rows: Array) -> None:
+        """Keep these rows only, in this order; the memory of the others is given back."""
+        self._columns = {name: column.copied(rows) for name, column in self._columns.items()}
+        self.size = len(rows)
 
     def __getitem__(self, name: str) -> Array:
         return self._columns[name].data[: self.size]

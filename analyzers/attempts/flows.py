@@ -41,6 +41,17 @@ class Flows:
         self._collided.clear()
         self._earlier.clear()
 
+    def renumber(self, number: Array) -> None:
+        """Attempt `i` is now `number[i]`, or forgotten where that is negative: a packet of its flow opens a new one."""
+        self._slots.renumber(number)
+        self._collided = {ends: int(number[i]) for ends, i in self._collided.items() if number[i] >= 0}
+        waiting = {
+            int(number[newest]): {syn: int(number[i]) for syn, i in earlier.items() if number[i] >= 0}
+            for newest, earlier in self._earlier.items()
+            if number[newest] >= 0
+        }
+        self._earlier = {newest: earlier for newest, earlier in waiting.items() if earlier}
+
     def attempts(self, table: PacketTable) -> tuple[Array, Array]:
         """Attempt and side of every row."""
         library = native.library()

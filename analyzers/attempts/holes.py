@@ -16,6 +16,14 @@ class Holes:
     def clear(self) -> None:
         self._open.clear()
 
+    def renumber(self, number: Array) -> None:
+        """Attempt `i` is now `number[i]`, or forgotten where that is negative."""
+        self._open = {
+            int(number[side >> 1]) * 2 + (side & 1): holes
+            for side, holes in self._open.items()
+            if number[side >> 1] >= 0
+        }
+
     def touched(self, sides: Array, delta: Array) -> Array:
         """Indices of payload rows that open a hole, or that may fill one."""
         ahead = delta > 0

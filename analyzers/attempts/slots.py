@@ -66,6 +66,20 @@ class Slots:
         key, ids = self._key[old], self._id[old]
         while (self.used + more) * 2 > 1 << self._bits:
             self._bits += 1
+        self._enter(key, ids)
+
+    def renumber(self, number: Array) -> None:
+        """Let every id `i` become `number[i]`, and forget the keys of those that become negative."""
+        old = np.flatnonzero(self._id >= 0)
+        old = old[number[self._id[old]] >= 0]
+        key, ids = self._key[old], number[self._id[old]]
+        self.used, self._bits = len(key), 14
+        while self.used * 2 > 1 << self._bits:
+            self._bits += 1
+        self._enter(key, ids)
+
+    def _enter(self, key: Array, ids: Array) -> None:
+        """Fill a new table with different keys."""
         self._key = np.zeros(1 << self._bits, np.uint64)
         self._id = np.full(1 << self._bits, -1, np.int64)
         slot = self._first(key)

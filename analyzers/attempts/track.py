@@ -83,6 +83,23 @@ class Tracker:
         elif sum(map(len, self._waiting)) >= _BATCH:
             self._work(None)
 
+    def forget(self, keep: Array) -> Array:
+        """Keep only the attempts of this mask, which are numbered anew in their order; returns which rows stayed.
+
+        Of flows of which all attempts stay nothing is lost: what follows is joined to them as if all had stayed. A later
+        packet of a flow whose newest attempt was forgotten begins an attempt of its own.
+        """
+        self.flush()
+        number = np.where(keep, np.cumsum(keep) - 1, -1)
+        rows = np.flatnonzero(keep[self.rows["attempt"]])
+        self.rows.retain(rows)
+        self.rows["attempt"][:] = number[self.rows["attempt"]]
+        self.state.retain(np.flatnonzero(keep))
+        self._flows.renumber(number)
+        self._holes.renumber(number)
+        self._scratch = np.zeros(0, np.int64)
+        return rows
+
     def flush(self) -> None:
         """Work off what still waits."""
         if self._waiting:
