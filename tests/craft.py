@@ -202,9 +202,10 @@ def name_records(records: Iterable[tuple[bytes, bytes]], endian: str = "<") -> b
     return block(4, body + bytes(4), endian)
 
 
-def statistics(dropped: int, index: int = 0, endian: str = "<") -> bytes:
+def statistics(dropped: int, index: int = 0, endian: str = "<", delivered: int | None = None, ticks: int = 0) -> bytes:
     options = option(4, struct.pack(endian + "Q", 1000), endian) + option(5, struct.pack(endian + "Q", dropped), endian)
-    return block(5, struct.pack(endian + "III", index, 0, 0) + options + bytes(4), endian)
+    options += b"" if delivered is None else option(8, struct.pack(endian + "Q", delivered), endian)
+    return block(5, struct.pack(endian + "III", index, ticks >> 32, ticks & 0xFFFFFFFF) + options + bytes(4), endian)
 
 
 def custom(data: bytes = b"", kind: int = 0xBAD, endian: str = "<") -> bytes:

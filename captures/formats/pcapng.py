@@ -236,11 +236,16 @@ class _Walk:
         self.out.interfaces.append(interface)
 
     def _statistics(self, body: int, stop: int) -> None:
-        (index,) = struct.unpack_from(self.endian + "I", self.stream.view, body)
+        index, high, low = struct.unpack_from(self.endian + "III", self.stream.view, body)
+        if self.first_interface + index >= len(self.out.interfaces):
+            return
+        interface = self.out.interfaces[self.first_interface + index]
+        interface.counted_ns = int(nanoseconds(np.array([high << 32 | low], np.uint64), interface)[0])
         for code, value in self._options(body + 12, stop):
-            if code == 5 and len(value) == 8 and self.first_interface + index < len(self.out.interfaces):
-                (dropped,) = struct.unpack(self.endian + "Q", value)
-                self.out.interfaces[self.first_interface + index].dropped = dropped
+            if code == 5 and len(value) == 8:
+                (interface.dropped,) = struct.unpack(self.endian + "Q", value)
+            elif code == 8 and len(value) == 8:
+                (interface.delivered,) = struct.unpack(self.endian + "Q", value)
 
     def _names(self, at: int, stop: int) -> None:
         while at + 4 <= stop:

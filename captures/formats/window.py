@@ -28,6 +28,8 @@ class Interface:
     offset_s: int = 0
     name: str = ""
     dropped: int | None = None  # frames the capturer says it lost; None when it does not say
+    delivered: int | None = None  # and how many it says stand in the file,
+    counted_ns: int = 0  # and when it counted
 
 
 @dataclass(slots=True)
@@ -78,3 +80,12 @@ class Reader:
 
     def __iter__(self) -> Iterator[Window]:
         return self.windows
+
+    @property
+    def listened_ns(self) -> int | None:
+        """Until when was listened, which may be long after the last frame: None when the capturer does not say, or when
+        frames were taken out or added since."""
+        told = [interface.delivered for interface in self.interfaces]
+        if not told or None in told or sum(count or 0 for count in told) != self.frames:
+            return None
+        return max(interface.counted_ns for interface in self.interfaces)

@@ -33,10 +33,16 @@ def packet(number: int, ts_ns: int, data: bytes, direction: int = 0, length: int
     return _block(6, head + data + bytes(-len(data) % 4) + options)
 
 
-def statistics(number: int, ts_ns: int, received: int, dropped: int) -> bytes:
-    """An interface statistics block: what the interface's socket received and had to drop."""
+def statistics(number: int, ts_ns: int, received: int, dropped: int, delivered: int | None = None) -> bytes:
+    """An interface statistics block: what the interface's socket received and had to drop until then.
+
+    `delivered` is how many packets of it stand in the file: a reader that finds as many knows that the file is whole, and
+    that the interface was listened on until `ts_ns`.
+    """
     head = struct.pack("<III", number, ts_ns >> 32, ts_ns & 0xFFFFFFFF)
-    return _block(5, head + _option(4, struct.pack("<Q", received)) + _option(5, struct.pack("<Q", dropped)))
+    options = _option(4, struct.pack("<Q", received)) + _option(5, struct.pack("<Q", dropped))
+    options += b"" if delivered is None else _option(8, struct.pack("<Q", delivered))
+    return _block(5, head + options)
 
 
 def _option(code: int, value: bytes) -> bytes:

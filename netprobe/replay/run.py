@@ -214,6 +214,8 @@ def _close_source(opened: Input, source: Source, interrupted: bool) -> None:
     for context in source.contexts:  # it was listened for longer than packets came
         source.first_ns = context.until_ns if source.first_ns is None else source.first_ns
         source.last_ns = max(source.last_ns or 0, context.until_ns)
+    if source.last_ns is not None and reader.listened_ns is not None:
+        source.last_ns = max(source.last_ns, reader.listened_ns)
     source.notes = (
         ["interrupted: only what had been read is reported"] if interrupted else [*reader.notes, *source.notes]
     )

@@ -441,3 +441,26 @@ def test_padding_bytes_need_not_be_zero() -> None:
     reader, frames = read(section() + interface() + block(6, body))
     assert [frame.data for frame in frames] == [b"one"]
     assert reader.notes == []
+
+
+# ------------------------------------------------------------------------------------- until when was listened
+
+
+def listened(delivered: int | None, endian: str) -> int | None:
+    data = section(endian) + interface(1, endian=endian) + enhanced(b"one", 1, endian=endian) * 2
+    return read(data + statistics(0, 0, endian, delivered, ticks=(1 << 33) + 7))[0].listened_ns
+
+
+@ENDIANS
+def test_statistics_that_count_the_frames_of_the_file_tell_until_when_was_listened(endian: str) -> None:
+    assert listened(2, endian) == ((1 << 33) + 7) * 1000
+    assert listened(3, endian) is None  # frames were taken out
+    assert listened(1, endian) is None  # or added
+    assert listened(None, endian) is None
+
+
+def test_every_interface_must_have_counted() -> None:
+    data = section() + interface(1) * 2 + FRAME + statistics(0, 0, delivered=1, ticks=5)
+    assert read(data)[0].listened_ns is None
+    data += statistics(0, 1, delivered=0, ticks=6)
+    assert read(data)[0].listened_ns == 6_000
