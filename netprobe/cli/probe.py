@@ -37,6 +37,7 @@ def command(targets: tuple[str, ...], wanted: str, rate: float, path: Path | Non
     connection is made: what is accepted is reset at once, as a SYN scanner does. An unanswered SYN is repeated twice.
     Needs root or CAP_NET_RAW.
     """
+    from netprobe.live import evidence, privileges
     from netprobe.live.sweep import Question, Sweep
 
     try:
@@ -51,10 +52,12 @@ def command(targets: tuple[str, ...], wanted: str, rate: float, path: Path | Non
 
     sweep = Sweep(questions, rate, tell)
     try:
-        sweep.run()
+        sweep.open()
     except PermissionError:
         click.echo("netprobe: raw packets need root or CAP_NET_RAW: sudo netprobe probe ...", err=True)
         sys.exit(3)
+    privileges.drop(path if path is not None else evidence.directory())
+    sweep.run()
     if progress:
         click.echo("\r\x1b[K", nl=False, err=True)
     from netprobe.live.answers import Answered, answered, evidence_file

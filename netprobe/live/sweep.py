@@ -5,6 +5,7 @@ accepted, which closes it at the target as well and never reaches a program ther
 port and sequence number.
 """
 
+import errno
 import heapq
 import os
 import select
@@ -43,10 +44,20 @@ class Sweep:
     unsent: dict[Question, str] = field(default_factory=dict)
     asked: set[Question] = field(default_factory=set)
 
-    def run(self) -> None:
-        """Ask; Ctrl-C keeps what was answered. Raises PermissionError without CAP_NET_RAW."""
+    def open(self) -> None:
+        """Open every socket that needs CAP_NET_RAW: afterwards none is needed. Raises PermissionError without it."""
         self.recorder = Recorder(None)
         self._sockets: dict[bool, tuple[socket.socket, dict[str, str]]] = {}
+        for v6 in {":" in question.address for question in self.questions}:
+            try:
+                self._sockets[v6] = (_raw_socket(v6), {})
+            except PermissionError:
+                raise
+            except OSError:  # this host does not speak it
+                continue
+
+    def run(self) -> None:
+        """Ask, once opened; Ctrl-C keeps what was answered."""
         self._answered: set[Question] = set()
         self._checked = 0
         self._seq = int.from_bytes(os.urandom(4), "big")
@@ -123,19 +134,22 @@ class Sweep:
 
     def _sender(self, address: str) -> tuple[socket.socket, str]:
         """A raw socket of the address's family, and the source address that routing chooses for it."""
-        v6 = ":" in address
-        if v6 not in self._sockets:
-            raw = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-            if v6:
-                raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP)
-            else:
-                raw.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP)
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # answers are read by the recorder
-            self._sockets[v6] = (raw, {})
-        raw, sources = self._sockets[v6]
+        if (":" in address) not in self._sockets:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        raw, sources = self._sockets[":" in address]
         if address not in sources:
             refused, chosen = route(address)
             if refused:
                 raise OSError(0, refused)
             sources[address] = chosen
         return raw, sources[address]
+
+
+def _raw_socket(v6: bool) -> socket.socket:
+    raw = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    if v6:
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP)
+    else:
+        raw.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # answers are read by the recorder
+    return raw
