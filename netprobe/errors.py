@@ -7,3 +7,7 @@ class UnreadableInput(Exception):
 
 class BadTarget(Exception):
     """What was to be diagnosed cannot be asked; the text is one line for the user."""
+
+
+class NotAllowed(Exception):
+    """This user, or this installation, cannot do it; the text is one line for the user that says what is missing."""
