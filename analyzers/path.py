@@ -114,13 +114,15 @@ class VanishesBeyond(Placed):
 
 @fact
 class Loop(Placed):
-    """Probes came back to a router that they had passed: a routing loop. The place is that of the router that sent them back."""
+    """Probes came back to a router that they had passed: a routing loop. The place is that of the routers in it, as it takes
+    two to make one."""
 
     first: str
+    sends: str
     hop: int
 
     def text(self) -> str:
-        return f"a routing loop: {self.sender} at hop {self.hop} sends the packets back to {self.first}, which they had passed"
+        return f"a routing loop: {self.sends} at hop {self.hop} sends the packets back to {self.first}, which they had passed"
 
 
 @fact
@@ -149,8 +151,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if looped is not None:
         back, sends = looped
         yield Loop(
-            frames=(back.report.number, sends.report.number), count=0, first=back.address, hop=sends.hop, sender=sends.address,
-            hop_min=sends.hop, hop_max=sends.hop,
+            frames=(back.report.number, sends.report.number), count=0, first=back.address, hop=sends.hop, sends=sends.address,
+            hop_min=back.hop, hop_max=sends.hop,
         )  # fmt: skip
     own = sweeps.own
     if own is not None and own.ran_out is not None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         lacking["corpus"] = f"{SHARED.name}/ beside the checkout"
     if os.geteuid() or not all(map(shutil.which, ("ip", "nft", "tcpdump", "sshd"))):
         lacking["lab"] = "root and the tools of the lab"
+    if find_spec("pcapy") is None:
+        lacking["listens"] = "pcapy-ng"
     if not shutil.which("gcc"):
         lacking["compiler"] = "gcc"
     for marker, need in lacking.items():

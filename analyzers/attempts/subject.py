@@ -17,7 +17,7 @@ from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.surroundings import Answer, Surroundings
-from analyzers.attempts.sweeps import Sweeps
+from analyzers.attempts.sweeps import RAN_OUT, Sweeps
 from analyzers.attempts.talk import greeting, last_words, listen
 from captures.packet import FIN, RST
 
@@ -87,9 +87,10 @@ class Subject:
             arrived = frozenset(answer.ttl for answer in answers if not answer.icmp)
             return end_of(self.sweeps, self.service.port, "rst", arrived)
         icmp = answers[0].packet.icmp
-        if self.symptom != "unreachable" or icmp is None:
+        kind = kind_of(icmp.version, icmp.type, icmp.code) if icmp is not None else RAN_OUT
+        if self.symptom != "unreachable" or kind == RAN_OUT:
             return None
-        return end_of(self.sweeps, self.service.port, kind_of(icmp.version, icmp.type, icmp.code))
+        return end_of(self.sweeps, self.service.port, kind)
 
     @cached_property
     def lost(self) -> Vanished | None:

@@ -16,6 +16,8 @@ _COMMANDS = {
     "demo": "Make a forged reset on this machine and find it out.",
     "diagnose": "Ask a host over the wire who refuses the connection, and why.",
     "probe": "Ask many ports and hosts the SYN question only.",
+    "capture": "Listen on an interface and say of every attempt that fails why.",
+    "interfaces": "List what can be listened on.",
     "replay": "Say how every TCP connection attempt in a capture ended, and why.",
     "explain": "Say what a cause is, how it looks, and how to tell it from its look-alikes.",
     "lab": "Build a small network that fails in a known way, and look at it.",

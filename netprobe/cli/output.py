@@ -9,16 +9,20 @@ import click
 from netprobe.report.terminal import Line
 
 
-def printer() -> Callable[[Iterable[Line]], None]:
-    """A function that prints lines of spans. rich is imported only where colour is wanted."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+def printer(err: bool = False) -> Callable[[Iterable[Line]], None]:
+    """A function that prints lines of spans, with `err` to stderr. rich is imported only where colour is wanted."""
+    if (
+        not (sys.stderr if err else sys.stdout).isatty()
+        or os.environ.get("NO_COLOR")
+        or os.environ.get("TERM") == "dumb"
+    ):
         return lambda lines: click.echo(
-            "".join("".join(_safe(t) for t, _ in line).rstrip() + "\n" for line in lines), nl=False
+            "".join("".join(_safe(t) for t, _ in line).rstrip() + "\n" for line in lines), nl=False, err=err
         )
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, stderr=err)
 
     def show(lines: Iterable[Line]) -> None:
         for line in lines:

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _MOST_RULES = 3
@@ -74,6 +75,52 @@ _STATES = {
     0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08: "DELAY", 0x10: "PROBE", 0x20: "FAILED", 0x40: "NOARP",
     0x80: "PERMANENT",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What can be listened on. `link` is what its frames begin with, in words, "" where it is not known."""
+
+    name: str
+    up: bool | None = None
+    addresses: tuple[str, ...] = ()
+    link: str = ""
+
+
+def interfaces() -> list[Interface]:
+    """The interfaces of this host, in the kernel's order, and on Linux "any": all of them at once. Needs no rights."""
+    linux = [Interface("any", True, (), "Linux cooked")] if hasattr(socket, "AF_PACKET") else []
+    try:
+        from pyroute2 import IPRoute
+
+        with IPRoute() as netlink:
+            found = [_interface(link, list(netlink.get_addr(index=link["index"]))) for link in netlink.get_links()]
+    except Exception:  # not Linux, not installed: the names are to be had everywhere
+        found = [Interface(name) for _, name in socket.if_nameindex()]
+    return found + linux
+
+
+def _interface(link: Any, addresses: list[Any]) -> Interface:
+    said = [f"{a.get_attr('IFA_LOCAL') or a.get_attr('IFA_ADDRESS')}/{a['prefixlen']}" for a in addresses]
+    return Interface(
+        link.get_attr("IFLA_IFNAME"), bool(link["flags"] & _IFF_UP), tuple(said), _LINKS.get(link["ifi_type"], "")
+    )
+
+
+_IFF_UP = 1
+_LINKS = {
+    1: "Ethernet", 512: "PPP", 768: "raw IP", 769: "raw IP", 772: "Ethernet", 776: "raw IP", 778: "raw IP", 801: "802.11",
+    802: "802.11 with Prism", 803: "802.11 with radiotap", 65534: "raw IP",
+}  # fmt: skip
+"""By the kernel's number of the device's type (linux/if_arp.h), what libpcap hands out of it. Loopback pretends to be Ethernet."""
+
+
+def hardware_address(name: str) -> bytes:
+    """The interface's own link address; empty where it has none or it cannot be told."""
+    try:
+        return bytes.fromhex(Path(f"/sys/class/net/{name}/address").read_text().strip().replace(":", ""))
+    except (OSError, ValueError):
+        return b""
 
 
 def filter_hints(address: str, port: int) -> tuple[str, ...]:

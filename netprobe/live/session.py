@@ -10,6 +10,7 @@ from dataclasses import InitVar, dataclass, field
 
 from analyzers.attempts.context import Call, Context
 from analyzers.attempts.ends import MDA_FLOWS
+from analyzers.attempts.sweeps import RAN_OUT
 from analyzers.words import first_line
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
@@ -140,7 +141,13 @@ class Session:
         swept: dict[int, Sweep] = {}
         for port in (self.port, CONTROL_PORT, *alive[:1]):
             heard = answers[port]
-            own = heard.hops if heard else max((h.hops for h in answers.values() if h), default=0)
+            own = (
+                0
+                if heard and heard.kind == RAN_OUT
+                else heard.hops
+                if heard
+                else max((h.hops for h in answers.values() if h), default=0)
+            )
             self.tell(f"tracing the way to port {port}")
             again = failing.local_port if port == self.port and failing.errno else 0
             found = tracer.sweep(port, own, limited=heard is not None and heard.kind != "rst", sport=again)

@@ -56,6 +56,12 @@ class Sweep:
         return [ttl for ttl, heard in sorted(self.heard.items()) if heard is None and ttl < end]
 
     @property
+    def loops(self) -> bool:
+        """Whether one router reported several TTLs as used up: packets go round."""
+        senders = [heard.sender for heard in self.heard.values() if heard and heard.kind == RAN_OUT]
+        return len(set(senders)) < len(senders)
+
+    @property
     def last(self) -> int:
         """The largest TTL with any answer."""
         return max((ttl for ttl, heard in self.heard.items() if heard), default=0)
@@ -83,7 +89,7 @@ class Tracer:
         self._ask(sweep, range(1, most + 1))
         if limited and not sweep.end:
             self._again(sweep)
-        while not sweep.end and most < MOST_HOPS and (distance or sweep.last > most - _STEP):
+        while not sweep.end and not sweep.loops and most < MOST_HOPS and (distance or sweep.last > most - _STEP):
             distance = 0
             self._ask(sweep, range(most + 1, min(MOST_HOPS, most + _STEP) + 1))
             most += _STEP

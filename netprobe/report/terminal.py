@@ -33,6 +33,11 @@ _STRENGTH_STYLE = {
 }  # fmt: skip
 
 
+def strength_style(verdict: Verdict) -> str:
+    """The colour of a verdict's strength."""
+    return _STRENGTH_STYLE[verdict.strength]
+
+
 def shown_time(ns: int) -> str:
     """A capture time for people, in UTC with milliseconds."""
     try:
@@ -95,23 +100,23 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
         ("  ", ""),
         (verdict.cause, "bold"),
         ("  ", ""),
-        (verdict.strength.word.upper(), _STRENGTH_STYLE[verdict.strength]),
+        (verdict.strength.word.upper(), strength_style(verdict)),
     ]
-    yield from _wrapped(verdict.summary[0].upper() + verdict.summary[1:] + ".", "  ", "")
+    yield from wrapped(verdict.summary[0].upper() + verdict.summary[1:] + ".", "  ", "")
     place = place_text(verdict)
     if place:
-        yield from _wrapped(f"Where: {place}", "  ", "")
+        yield from wrapped(f"Where: {place}", "  ", "")
     yield [("  Evidence", "underline")]
     for evidence in verdict.evidence:
-        yield from _cited(evidence.text, frame_text(evidence.frames, names))
+        yield from cited(evidence.text, frame_text(evidence.frames, names))
     yield from _alternative_lines(verdict)
     for reason in verdict.void:
-        yield from _wrapped(f"Not usable here: {reason}", "  ", "dim")
+        yield from wrapped(f"Not usable here: {reason}", "  ", "dim")
     steps = advice(verdict.cause, service)
     if steps:
         yield [("  Next", "underline")]
         for step in steps[:_STEPS_SHOWN]:
-            yield from _wrapped(step["why"], "    ", "")
+            yield from wrapped(step["why"], "    ", "")
             yield [("      $ ", "dim"), (step["command"], "cyan")]
     yield [(f"  More: netprobe explain {verdict.cause}", "dim")]
 
@@ -153,7 +158,7 @@ def _alternative_lines(verdict: Verdict) -> Iterator[Line]:
         most = len(standing) if len(standing) - most < 3 else most  # to hide one or two saves nothing
         for alternative in standing[:most]:
             yield [("    ", ""), (alternative.cause, "magenta")]
-            yield from _wrapped(alternative.why, "      ", "")
+            yield from wrapped(alternative.why, "      ", "")
         if len(standing) > most:
             yield [(f"    and {len(standing) - most} more (--json lists all)", "dim")]
     by_reason: dict[str, list[str]] = {}
@@ -164,7 +169,7 @@ def _alternative_lines(verdict: Verdict) -> Iterator[Line]:
     for why, causes in by_reason.items():
         for cause in causes[:_ALTERNATIVES_SHOWN]:
             yield [("    ", ""), (cause, "dim")]
-        yield from _wrapped(f"because: {why}", "      ", "dim")
+        yield from wrapped(f"because: {why}", "      ", "dim")
 
 
 def show_services(replay: Replay, services: Sequence[Service], show: Show, failed: bool, numeric: bool) -> bool:
@@ -211,7 +216,7 @@ def nothing_lines(replay: Replay, filtered: bool) -> Iterator[Line]:
         ]
     elif any(not source.error for source in replay.sources):
         yield [("No TCP connection attempt in the input.", "bold")]
-        yield from _wrapped(
+        yield from wrapped(
             "If this was recorded on the client's interface while the client failed, then no SYN left it: a rule, a route "
             "or an unanswered neighbour request on the client itself refused. If it was recorded elsewhere, the packets "
             "did not pass there.", "", "",
@@ -225,8 +230,8 @@ def alike_lines(group: Alike) -> Iterator[Line]:
         (times(group.services, "service"), "bold"),
         (f"  {times(group.attempts, 'attempt')}: {', '.join(group.outcomes)}", ""),
     ]
-    yield from _wrapped(f"addresses: {_few([str(a) for a in group.addresses], group.address_count)}", "  ", "")
-    yield from _wrapped(f"ports: {_few([str(port) for port in group.ports], len(group.ports))}", "  ", "")
+    yield from wrapped(f"addresses: {_few([str(a) for a in group.addresses], group.address_count)}", "  ", "")
+    yield from wrapped(f"ports: {_few([str(port) for port in group.ports], len(group.ports))}", "  ", "")
     yield [(f"  since {shown_time(group.first_ns)}, last {shown_time(group.last_ns)}", "dim")]
 
 
@@ -235,14 +240,15 @@ def _few(items: Sequence[str], count: int, most: int = 8) -> str:
     return ", ".join(items[:most]) + rest
 
 
-def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
+def wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
+    """A text in lines that fit the report."""
     for line in textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     ):
         yield [(line, style)]
 
 
-def _cited(text: str, frames: str) -> Iterator[Line]:
+def cited(text: str, frames: str) -> Iterator[Line]:
     """A piece of evidence with its frames behind it, on the same line where they fit."""
     lines = textwrap.wrap(text, WIDTH - 6, break_long_words=False, break_on_hyphens=False) or [""]
     cited = f"[{frames}]" if frames else ""

@@ -18,31 +18,9 @@ from tests.simulated.failures import chosen
 from tests.simulated.network import Simulated
 from tests.simulated.world import World
 
-_FORWARDED = "forwarded ports lead to the same host, and what the box itself answers is taken for it"
-_TWO_PORTS = "marks are compared with a port that the filter lets pass, the distance with one that it refuses too"
-_TWO_WAYS = "ports are traced on ways of different length"
-_NEARER = "one of several machines is nearer than the one that answers the control"
-
 # What is said wrong, by failure and verdict, and why: a row goes when its reason does.
 KNOWN = {
-    ("filtered inside", "reset.target.filter"): _FORWARDED,
-    ("closed inside", "reset.target.filter"): _FORWARDED,
-    ("balancer", "reset.target.filter"): _FORWARDED,
-    ("balancer", "reset.network"): _NEARER,
-    ("balancer", "reset.network.firewall"): _NEARER,
-    ("router reset", "reset.target.filter"): _TWO_PORTS,
-    ("router reset early", "reset.target.filter"): _TWO_PORTS,
-    ("firewall before nat", "reset.target.filter"): _TWO_PORTS,
-    ("injector", "reset.target.filter"): "the RST bears the TTL with which the host's own arrive",
-    (
-        "injector",
-        "reset.network.firewall",
-    ): "a RST with the SYN's TTL does not come back where that is small: the hop is too far",
-    ("injector", "reset.backend.closed-port"): "TTL and marks are the SYN's: as if from farther than the host",
-    ("host reset", "reset.network"): _TWO_WAYS,
-    ("host reset", "reset.network.firewall"): _TWO_WAYS,
-    ("host drop", "silence.network.firewall.drop"): _TWO_WAYS,
-    ("queue full", "silence.network.firewall.drop"): _TWO_WAYS,
+    ("injector", "reset.target.filter"): "in the cable right before the host, and its RST arrives as the host's own do",
 }
 LOSSES = (
     "silence.network.path.loss", "mute.network.path.one-way", "half-open.network.path.ack-lost", "stalled.network.path.lost",

@@ -16,13 +16,7 @@ from tests.simulated.scenarios import Inexpressible, world
 
 INEXPRESSIBLE = {"haproxy-no-server", "haproxy-some-down", "synproxy-closed", "synproxy-dead", "synproxy-open"}
 BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
-WRONG = {"nat-filtered-inside": "reset.target.filter is said of a host behind the address"}  # in the lab too
-CASES = [
-    pytest.param(name, family, marks=pytest.mark.xfail(strict=True, reason=WRONG[name]) if name in WRONG else ())
-    for name in lab.names()
-    if name not in INEXPRESSIBLE
-    for family in options(name)["family"]
-]
+CASES = [(name, family) for name in lab.names() if name not in INEXPRESSIBLE for family in options(name)["family"]]
 
 
 def diagnosed(scenario: Scenario, path: Path, seed: int = 0) -> Verdict:
