@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import tests.accuracy as accuracy
 from tests.accuracy.cells import draw
 from tests.accuracy.compare import compare
+from tests.accuracy.markdown import markdown
 from tests.accuracy.measure import Run, Tool, ask_netprobe
+from tests.accuracy.peers import NEEDED, PEERS
 from tests.accuracy.tables import contrary, report
 
 
@@ -23,6 +26,12 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     tools: dict[str, Tool] = {"netprobe": ask_netprobe}
+    if options.peers:
+        missing = [package for command, package in NEEDED.items() if not shutil.which(command)]
+        if missing:
+            print(f"--peers needs more tools: apt-get install {' '.join(missing)}", file=sys.stderr)
+            return 2
+        tools |= PEERS
     cells = draw(options.seed, options.count, options.only)
     if not cells:
         print("no such scenario or cause", file=sys.stderr)
@@ -41,7 +50,7 @@ def main() -> int:
             options.json.write_text(
                 json.dumps({"seed": options.seed, "count": options.count, "cells": results}, indent=1)
             )
-    print("\n".join(report(results)))
+    print("\n".join(markdown(results) if options.markdown else report(results)))
     return int(any(contrary(result) or "netprobe" not in result["tools"] for result in results))
 
 
@@ -56,8 +65,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="scenarios, or causes by their beginning"
     )
+    parser.add_argument(
+        "--peers", action=argparse.BooleanOptionalAction, default=False, help="run today's tools beside it"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="labs at a time (2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all cells here, for --compare")
+    parser.add_argument("--markdown", action="store_true", help="print only the tables of the README")
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="build nothing: two runs, cell by cell"
     )

@@ -7,7 +7,7 @@ Result = dict[str, Any]
 
 _RANKS = {
     "outcome": ("wrong", "none", "right"),
-    "place": ("WRONG", "none", "wide", "within", "exact"),
+    "place": ("WRONG", "none", "wide", "within", "named", "exact"),
     "cause": ("WRONG", "none", "chance", "prefix", "exact"),
 }
 

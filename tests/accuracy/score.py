@@ -2,10 +2,12 @@
 
     outcome  right, wrong, none
     place    exact: that hop and no other, and an address, where one is given, that the acting node has
-             within: two hops, one of them true; wide: more; none: nothing said; WRONG: the truth is not among them
+             named: such an address, and no hop or several; within: two hops, one of them true; wide: more; none: nothing said
+             WRONG: another hop, or the address of another node. Where all is well there is no place to score
     cause    exact: the whole id; prefix: its beginning; none: nothing said; chance: it worked, as it sometimes does; WRONG
 
-Tools that do not use netprobe's words are read as classes of outcomes: see `CLASSES`.
+Tools that do not use netprobe's words are read as classes of outcomes (`CLASSES`), and for what they can know: those that see
+how the SYN was answered place nothing where it was accepted, and a service that they name there need not work.
 """
 
 from dataclasses import dataclass
@@ -72,7 +74,9 @@ def _outcome(answer: Answer, truth: Truth) -> str:
 
 def _cause(answer: Answer, scenario: Scenario) -> tuple[str, float]:
     truth = scenario.truth
-    if not answer.cause:
+    if not answer.cause or (
+        answer.coarse and answer.cause.startswith("healthy") and _accepted(truth) and not _well(truth)
+    ):
         return "none", 0.0
     if answer.cause == truth.cause:
         return "exact", 1.0
@@ -90,21 +94,39 @@ def _place(answer: Answer, scenario: Scenario) -> str:
     truth = scenario.truth
     if answer.actor and answer.actor not in (truth.actor, "unknown"):
         return "WRONG"
-    if truth.cause.startswith("healthy"):
+    if _well(truth) or (answer.coarse and _accepted(truth)):
         return "none"
     low, high = answer.hop_min, answer.hop_max
+    theirs = answer.address in addresses(scenario, truth.node)
+    if (
+        (low is not None and truth.hop < low)
+        or (high is not None and truth.hop > high)
+        or (answer.address and not theirs)
+    ):
+        return "WRONG"
+    if low is not None and low == high:
+        return "exact"
+    if theirs:
+        return "named"
     if low is None and high is None:
         return "none"
-    if (low is not None and truth.hop < low) or (high is not None and truth.hop > high):
-        return "WRONG"
-    if low is None or high is None or high - low > 1:
-        return "wide"
-    if low != high:
-        return "within"
-    return "exact" if not answer.address or answer.address in addresses(scenario, truth.node) else "WRONG"
+    return "wide" if low is None or high is None or high - low > 1 else "within"
+
+
+def _well(truth: Truth) -> bool:
+    return truth.cause.startswith("healthy")
+
+
+def _accepted(truth: Truth) -> bool:
+    return ordinary(truth.outcome) == "open"
 
 
 def addresses(scenario: Scenario, node: str) -> set[str]:
-    """Every address that a node has."""
+    """Every address by which a node is known. A host behind an address is known by that address, and a loop has two ends."""
+    nodes = {node}
+    if scenario.name == "routing-loop":
+        nodes.add(f"r{scenario.parameters['before']}")
     ports = (port for link in scenario.topology.links for port in (link.one, link.two))
-    return {port.address for port in ports if port.node == node and port.address} | set(scenario.nodes[node].addresses)
+    own = {port.address for port in ports if port.node in nodes and port.address}
+    own.update(*(scenario.nodes[name].addresses for name in nodes))
+    return own | ({scenario.target} if scenario.truth.actor == "backend" else set())

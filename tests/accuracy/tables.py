@@ -7,7 +7,7 @@ from typing import Any
 
 Result = dict[str, Any]
 
-PLACES = ("exact", "within", "wide", "none", "WRONG")
+PLACES = ("exact", "named", "within", "wide", "none", "WRONG")
 CAUSES = ("exact", "prefix", "none", "WRONG")
 
 

@@ -22,6 +22,9 @@ def forged() -> Scenario:
         (3, 3, FIREWALL, "exact"),
         (3, 3, "203.0.113.10", "WRONG"),  # the right hop, but the server's address
         (2, 3, "", "within"),
+        (2, 3, FIREWALL, "named"),
+        (2, 3, "203.0.113.10", "WRONG"),
+        (4, 5, FIREWALL, "WRONG"),
         (3, 4, "", "within"),
         (2, 4, "", "wide"),
         (2, None, "", "wide"),
@@ -29,7 +32,9 @@ def forged() -> Scenario:
         (4, 5, "", "WRONG"),
         (4, None, "", "WRONG"),
         (None, 2, "", "WRONG"),
-        (None, None, "203.0.113.10", "none"),
+        (None, None, "", "none"),
+        (None, None, FIREWALL, "named"),
+        (None, None, "203.0.113.10", "WRONG"),
     ],
 )
 def test_place(forged: Scenario, low: int | None, high: int | None, address: str, place: str) -> None:
@@ -70,6 +75,21 @@ def test_what_works_by_turns_may_have_worked() -> None:
     assert score(Answer("closed-normally", "healthy.ssh", 2, 2), balancer).cause == "chance"
     assert score(Answer("silent", "healthy.ssh"), load("host-drop")).cause == "WRONG"
     assert score(Answer("silent", "silence"), load("loss")).cause == "prefix"
+
+
+def test_a_tool_that_sees_the_handshake_only_is_not_asked_what_came_after_it() -> None:
+    wrapped = load("tcp-wrappers")
+    open_port = score(Answer("open", "healthy.ssh", 3, 3, "203.0.113.10", coarse=True), wrapped)
+    assert (open_port.outcome, open_port.place, open_port.cause) == ("right", "none", "none")
+    assert score(Answer("open", "wrong-service", coarse=True), wrapped).cause == "WRONG"
+    assert score(Answer("closed-normally", "healthy.ssh"), load("silent-service")).cause == "WRONG"
+
+
+def test_a_host_behind_an_address_is_known_by_it() -> None:
+    assert (
+        score(Answer("refused-rst", "reset", 5, 5, load("nat-closed-inside").target), load("nat-closed-inside")).place
+        == "exact"
+    )
 
 
 def test_what_two_runs_differ_in() -> None:

@@ -1,0 +1,51 @@
+"""The tables of the README: what was said of the acting device, and of the cause, by netprobe and by today's tools. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import Any
+
+Result = dict[str, Any]
+
+
+def markdown(cells: Sequence[Result]) -> Iterator[str]:
+    """At most 25 lines: a row for each tool, and a row for each symptom with the two tools that say most beside netprobe."""
+    tools = list(dict.fromkeys(tool for cell in cells for tool in cell["tools"]))
+    broken = [cell for cell in cells if cell["truth"]["cause"].split(".")[0] != "healthy"]
+    yield f"{len(cells)} networks, {len({c['truth']['cause'] for c in cells})} causes; in {len(broken)} something is wrong."
+    yield ""
+    yield "| | outcome right / wrong | place: exact, named / within 2 hops / wrong | cause: whole / in part / wrong | seconds |"
+    yield "|---|---|---|---|---|"
+    for tool in tools:
+        said = [cell["tools"][tool] for cell in cells if "error" not in cell["tools"].get(tool, {"error": ""})]
+        if not said:
+            continue
+        outcomes, places, causes = (Counter(s["score"][what] for s in said) for what in ("outcome", "place", "cause"))
+        yield (
+            f"| {tool} | {outcomes['right']} / {outcomes['wrong']} | {_places(places)} | {_causes(causes)} "
+            f"| {median(s['seconds'] for s in said):.1f} |"
+        )
+    beside = [tool for tool in ("netprobe", "nmap -sS --reason", "traceroute -T") if tool in tools]
+    yield ""
+    yield f"| symptom | networks | {' | '.join(f'{tool}: place; cause' for tool in beside)} |"
+    yield f"|---|---|{'---|' * len(beside)}"
+    for symptom in sorted({_symptom(cell) for cell in broken}):
+        rows = [cell for cell in broken if _symptom(cell) == symptom]
+        yield f"| {symptom} | {len(rows)} | {' | '.join(_beside(rows, tool) for tool in beside)} |"
+
+
+def _symptom(cell: Result) -> str:
+    return str(cell["truth"]["cause"].split(".")[0])
+
+
+def _beside(cells: Sequence[Result], tool: str) -> str:
+    scores = [said["score"] for cell in cells if "score" in (said := cell["tools"].get(tool, {}))]
+    return f"{_places(Counter(s['place'] for s in scores))}; {_causes(Counter(s['cause'] for s in scores))}"
+
+
+def _places(places: Counter[str]) -> str:
+    return f"{places['exact'] + places['named']} / {places['within']} / {places['WRONG']}"
+
+
+def _causes(causes: Counter[str]) -> str:
+    return f"{causes['exact']} / {causes['prefix']} / {causes['WRONG']}"
