@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import tests.accuracy as accuracy
-from tests.accuracy.cells import draw
+from tests.accuracy.cells import again, draw
 from tests.accuracy.compare import compare
 from tests.accuracy.markdown import markdown
 from tests.accuracy.measure import Run, Tool, ask_netprobe
@@ -23,6 +23,10 @@ def main() -> int:
         old, new = (json.loads(file.read_text())["cells"] for file in options.compare)
         print("\n".join(compare(old, new)))
         return 0
+    show = markdown if options.markdown else report
+    if options.show:
+        print("\n".join(show(json.loads(options.show.read_text())["cells"])))
+        return 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     tools: dict[str, Tool] = {"netprobe": ask_netprobe}
@@ -32,7 +36,7 @@ def main() -> int:
             print(f"--peers needs more tools: apt-get install {' '.join(missing)}", file=sys.stderr)
             return 2
         tools |= PEERS
-    cells = draw(options.seed, options.count, options.only)
+    cells = [again(text) for text in options.cell] or draw(options.seed, options.count, options.only)
     if not cells:
         print("no such scenario or cause", file=sys.stderr)
         return 2
@@ -50,7 +54,7 @@ def main() -> int:
             options.json.write_text(
                 json.dumps({"seed": options.seed, "count": options.count, "cells": results}, indent=1)
             )
-    print("\n".join(markdown(results) if options.markdown else report(results)))
+    print("\n".join(show(results)))
     return int(any(contrary(result) or "netprobe" not in result["tools"] for result in results))
 
 
@@ -66,10 +70,14 @@ def arguments() -> argparse.Namespace:
         "--only", action="append", default=[], metavar="NAME", help="scenarios, or causes by their beginning"
     )
     parser.add_argument(
+        "--cell", action="append", default=[], metavar="ID", help="this cell, like 'router-reset family=6 before=3'"
+    )
+    parser.add_argument(
         "--peers", action=argparse.BooleanOptionalAction, default=False, help="run today's tools beside it"
     )
     parser.add_argument("--jobs", type=int, default=2, help="labs at a time (2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all cells here, for --compare")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="build nothing: the tables of a run that was kept")
     parser.add_argument("--markdown", action="store_true", help="print only the tables of the README")
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="build nothing: two runs, cell by cell"

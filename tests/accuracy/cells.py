@@ -79,6 +79,12 @@ def draw(seed: int, count: int, only: Sequence[str] = ()) -> list[Cell]:
     return list(found.values())
 
 
+def again(text: str) -> Cell:
+    """The cell of this id."""
+    name, *pairs = text.split()
+    return Cell(name, load(name, **dict(pair.split("=", 1) for pair in pairs)).parameters)
+
+
 def _named(name: str, only: Sequence[str]) -> bool:
     return any(name == word or f"{_cause(name)}.".startswith(f"{word}.") for word in only)
 

@@ -18,17 +18,23 @@ def report(cells: Sequence[Result]) -> Iterator[str]:
     for tool in _tools(cells):
         yield from ["", *families(cells, tool)]
     yield from ["", *confusion(cells), "", *totals(cells)]
-    wrong = [cell for cell in cells if contrary(cell)]
-    yield from ["", f"netprobe contradicts the truth in {len(wrong)} cells"]
-    for cell in wrong:
-        yield from _cell(cell)
-        yield f"    {cell['command']}"
+    yield from ["", *strengths(cells)]
     for cell in cells:
         if "error" in cell:
             yield f"not built: {cell['id']}: {cell['error']}"
         for tool, said in cell["tools"].items():
             if "error" in said:
                 yield f"no answer: {tool} on {cell['id']}: {said['error']}"
+
+
+def strengths(cells: Sequence[Result]) -> Iterator[str]:
+    """How sure netprobe was, how often it was wrong then, and each wrong answer with the command that shows it."""
+    for word in ("proven", "indicated", "consistent"):
+        rows = [cell for cell in cells if (said := _said(cell, "netprobe")) and said["strength"] == word]
+        yield f"{word:<11}{len(rows):>4} cells, {sum(map(contrary, rows))} of them contrary to the truth"
+    for cell in filter(contrary, cells):
+        yield from _cell(cell)
+        yield f"    {cell['command']}"
 
 
 def families(cells: Sequence[Result], tool: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The draw: every cause, the same for the same seed, and cells that can be built."""
 
 from netprobe.lab import load, names
-from tests.accuracy.cells import LEFT_OUT, draw
+from tests.accuracy.cells import LEFT_OUT, again, draw
 
 
 def test_the_default_run_has_every_cause() -> None:
@@ -26,6 +26,11 @@ def test_a_part_of_the_scenarios() -> None:
         "reset-on-banner",
     }
     assert draw(1, 20, ["no-such"]) == []
+
+
+def test_an_id_is_a_cell_again() -> None:
+    for cell in draw(2, 40):
+        assert again(cell.id) == cell
 
 
 def test_the_command_reproduces_the_cell() -> None:

@@ -1,0 +1,48 @@
+"""The tables: what they count, and that a contrary answer is shown with the command that reproduces it."""
+
+from typing import Any
+
+from tests.accuracy.markdown import markdown
+from tests.accuracy.tables import contrary, report
+
+
+def cell(number: int, named: str, **scores: str) -> dict[str, Any]:
+    score = {"outcome": "right", "place": "exact", "cause": "exact", "depth": 1.0, **scores}
+    said = {
+        "outcome": "refused-rst", "cause": named, "strength": "proven", "hop_min": 3, "hop_max": 3, "address": "",
+        "score": score, "seconds": 1.0, "packets": 9,
+    }  # fmt: skip
+    return {
+        "id": f"cell-{number}", "command": f"run {number}", "truth": {"cause": "reset.network.firewall", "hop": 3},
+        "tools": {"netprobe": said, "nmap -sS --reason": {**said, "score": {**score, "place": "none", "cause": "WRONG"}}},
+    }  # fmt: skip
+
+
+RUN = [
+    cell(1, "reset.network.firewall"),
+    cell(2, "reset.network", cause="prefix", place="named"),
+    cell(3, "reset.target", cause="WRONG", place="WRONG"),
+]
+
+
+def test_what_contradicts_the_truth_is_shown_with_its_command() -> None:
+    assert [contrary(one) for one in RUN] == [False, False, True]
+    lines = list(report(RUN))
+    assert "proven        3 cells, 1 of them contrary to the truth" in lines
+    assert "    run 3" in lines
+    assert "    run 2" not in lines
+
+
+def test_a_cell_without_an_answer_is_named() -> None:
+    broken = {**cell(4, ""), "tools": {"netprobe": {"error": "TimeoutExpired: too long"}}}
+    unbuilt = {**cell(5, ""), "tools": {}, "error": "BuildFailed: no"}
+    lines = list(report([*RUN, broken, unbuilt]))
+    assert "no answer: netprobe on cell-4: TimeoutExpired: too long" in lines
+    assert "not built: cell-5: BuildFailed: no" in lines
+
+
+def test_the_markdown_is_short_and_counts_rightly() -> None:
+    lines = list(markdown(RUN))
+    assert "| netprobe | 3 / 0 | 2 / 0 / 1 | 1 / 1 / 1 | 1.0 |" in lines
+    assert "| reset | 3 | 2 / 0 / 1; 1 / 1 / 1 | 0 / 0 / 0; 0 / 0 / 3 |" in lines
+    assert len(lines) <= 25
