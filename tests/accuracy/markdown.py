@@ -9,7 +9,7 @@ Result = dict[str, Any]
 
 
 def markdown(cells: Sequence[Result]) -> Iterator[str]:
-    """At most 25 lines: a row for each tool, and a row for each symptom with the two tools that say most beside netprobe."""
+    """At most 25 lines: a row for each tool, and a row for each kind of cause with the two tools that say most beside netprobe."""
     tools = list(dict.fromkeys(tool for cell in cells for tool in cell["tools"]))
     broken = [cell for cell in cells if cell["truth"]["cause"].split(".")[0] != "healthy"]
     yield f"{len(cells)} networks, {len({c['truth']['cause'] for c in cells})} causes; in {len(broken)} something is wrong."
@@ -27,15 +27,21 @@ def markdown(cells: Sequence[Result]) -> Iterator[str]:
         )
     beside = [tool for tool in ("netprobe", "nmap -sS --reason", "traceroute -T") if tool in tools]
     yield ""
-    yield f"| symptom | networks | {' | '.join(f'{tool}: place; cause' for tool in beside)} |"
+    yield f"| truth | networks | {' | '.join(f'{tool}: place; cause' for tool in beside)} |"
     yield f"|---|---|{'---|' * len(beside)}"
-    for symptom in sorted({_symptom(cell) for cell in broken}):
-        rows = [cell for cell in broken if _symptom(cell) == symptom]
-        yield f"| {symptom} | {len(rows)} | {' | '.join(_beside(rows, tool) for tool in beside)} |"
+    for kind in sorted({_kind(cell) for cell in broken}):
+        rows = [cell for cell in broken if _kind(cell) == kind]
+        yield f"| {kind} | {len(rows)} | {' | '.join(_beside(rows, tool) for tool in beside)} |"
 
 
-def _symptom(cell: Result) -> str:
-    return str(cell["truth"]["cause"].split(".")[0])
+def _kind(cell: Result) -> str:
+    """Symptom and where it is made, where the SYN was not accepted; else the symptom, and one row for what hangs."""
+    symptom, where, *_ = cell["truth"]["cause"].split(".")
+    if where == "origin":
+        return "this host itself"
+    if symptom in ("mute", "stalled"):
+        return "mute, stalled"
+    return f"{symptom}.{where}" if symptom in ("reset", "silence", "unreachable") else symptom
 
 
 def _beside(cells: Sequence[Result], tool: str) -> str:

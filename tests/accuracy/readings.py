@@ -129,7 +129,7 @@ def traced(lines: Sequence[Line], target: str, own: str) -> Answer:
     if last.address == target and not last.mark.startswith("!"):
         return _coarse("", "", last.hop, last.hop, last.address)
     if last.address == target:
-        return _coarse("icmp", "unreachable", last.hop, last.hop, target)
+        return _coarse("icmp", "unreachable", first[target], first[target], target)
     if last.hop == LIMIT and len(lines) > 1 and lines[-2].address not in ("", last.address):
         ends = sorted((first[last.address], first[lines[-2].address]))
         return _coarse("icmp", "unreachable.network", *ends)

@@ -96,6 +96,10 @@ TRACES = [
         "icmp", "unreachable.network", (2, 2), FIREWALL,
     ),
     (" 1  192.0.2.1  0.087 ms\n 2  203.0.113.10  0.103 ms !A\n", "icmp", "unreachable", (2, 2), TARGET),
+    (  # a NAT box whose inside is gone
+        " 1  192.0.2.1  0.087 ms\n 2  203.0.113.10  0.103 ms\n 3  203.0.113.10  3070.314 ms !H\n",
+        "icmp", "unreachable", (2, 2), TARGET,
+    ),
     (" 1  192.0.2.1  0.041 ms\n 2  203.0.113.10  0.022 ms\n", "", "", (2, 2), TARGET),  # it answered, and how is not shown
     (" 1  192.0.2.1  0.041 ms\n 2  198.51.100.6  0.018 ms\n 3  *\n 4  *\n", "silent", "silence", (2, 3), ""),
     (" 1  *\n 2  *\n", "silent", "silence", (None, None), ""),
