@@ -173,6 +173,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     end = subject.end
     if end is not None and end.stands != "unknown":
         stands = _AS_SWEPT.get(end.stands, stands)
+    if stands == "nearer" and subject.working and not (end is not None and end.stands == "before"):
+        stands = "unknown"  # the port works at times: one of several machines, perhaps the nearest
     if subject.rotation and stands in ("unknown", "same"):
         stands = "one-of-several"
     if made_by in ("stack", "filter") or stands not in ("unknown", "same"):
@@ -182,7 +184,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
         swept = end is not None and end.stands == "before" and end.forwarding == "yes"
         yield ResetMaker(
             frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside, swept=swept,
-            hop_is="other" if end is not None and end.router else "",
+            hop_is="other" if end is not None and end.router and end.own else "",
         )  # fmt: skip
 
 

@@ -149,10 +149,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield from _after_accept(subject, sweeps)
     looped = loop(sweeps, subject.service.port) if subject.symptom in ("unreachable", "silence") else None
     if looped is not None:
-        back, sends = looped
+        back, sends, low = looped
         yield Loop(
             frames=(back.report.number, sends.report.number), count=0, first=back.address, hop=sends.hop, sends=sends.address,
-            hop_min=back.hop, hop_max=sends.hop,
+            hop_min=low, hop_max=sends.hop,
         )  # fmt: skip
     own = sweeps.own
     if own is not None and own.ran_out is not None:
@@ -191,7 +191,7 @@ def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:
         refusal = next(a.answer for a, _ in subject.failing if a.answer is not None)
         yield LikeHop(
             frames=(end.router.report.number,), count=0, what="RST", ttl=refusal.ttl, hop=end.router.hop, like=end.router.address,
-            forwarding=end.forwarding, sender=end.router.address if end.forwarding == "yes" else "",
+            forwarding=end.forwarding, sender=end.router.address if end.forwarding == "yes" and end.own else "",
             hop_min=end.router.hop, hop_max=end.router.hop,
         )  # fmt: skip
 
@@ -207,7 +207,9 @@ def _lost(lost: Vanished) -> Iterator[Fact]:
 
 def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
     """Whose hop does what ended the connection come from: the one that accepted, or another?"""
-    ends = {echo.ttl for path in sweeps.to(subject.service.port) if (echo := path.begins("syn-ack")) is not None}
+    # A listener that has answered one SYN of a flow refuses the next with a RST.
+    begun = [path.begins("syn-ack", "rst") for path in sweeps.to(subject.service.port)]
+    ends = {echo.ttl for echo in begun if echo is not None}
     if len(ends) != 1:
         return
     (hop,) = ends

@@ -20,6 +20,7 @@ ROUTING = frozenset(
      "host-unreachable-for-tos", "no-route", "address-unreachable", "beyond-scope", "reject-route"}
 )  # fmt: skip
 _LATE_NS = 2_500_000_000  # neighbour resolution gives up after about 3 s; a filter or a route answers at once
+_PROMPT_NS = 900_000_000
 _TOGETHER_NS = 50_000_000  # and then all SYNs that waited for it fail together
 
 
@@ -34,6 +35,7 @@ class IcmpRefusal(Placed):
     forwarding: str  # yes when the next router had counted the SYN's hop, as filters on forwarded packets have; no; ""
     others: str  # "pass" when other ports of the address are answered; ""
     stands: str  # against those, see `ends.End`; "" without a sweep
+    prompt: bool  # too soon after the SYN for a router to have asked for a neighbour in vain
     late: bool  # as after a neighbour that does not answer: seconds later, for several SYNs at once
 
     def text(self) -> str:
@@ -111,7 +113,7 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
     return IcmpRefusal(
         frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), kind=kind,
         sender="" if lost else reporter, reporter=reporter, by_target=by_target,
-        hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after,
+        hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after, prompt=after < _PROMPT_NS,
         others="pass" if subject.elsewhere else "", stands=end.stands if end is not None else "",
         late=after >= _LATE_NS and _together(attempt) > 1,
     )  # fmt: skip

@@ -5,7 +5,7 @@ than it reports TTLs as used up; and the routers that the refusal passed on its 
 reports passed, tell the two apart (knowledge base T1 to T3). The second lies where ways back differ; then both hops stand.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from analyzers.attempts.attempt import Segment
@@ -19,7 +19,7 @@ _NO_CONTAINER = 2  # a container is one hop behind its host: a box that passes o
 @dataclass(frozen=True, slots=True)
 class End:
     """Refusals of `kind` begin at the TTL `begins`; who refuses stands at hop `low` to `high`, and is `router` where the hop is
-    that of a router which reported TTLs as used up.
+    that of a router which reported TTLs as used up, to this very flow if `own`.
 
     `stands`: nearer, same or farther, against where other ports of the address are answered (at hop `target`, 0 when none
     is); before, when none of so many flows as leave no doubt (95 %) is answered as near as that; beside, when an open one is
@@ -33,6 +33,7 @@ class End:
     low: int
     high: int
     router: Router | None
+    own: bool
     stands: str
     target: int
     last: int
@@ -64,9 +65,8 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int]) -> En
     at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
     copies = path.copies_ttl or (bool(arrived) and first.answer.ttl not in arrived)
     low, high = max(1, first.ttl - 1), first.ttl
-    if copies:  # near ones may not arrive; what lets SYNs pass may stand anywhere before
-        passed = any(echo.ran_out is not None or echo.kind == "syn-ack" for echo in path.echoes if echo.ttl >= high)
-        low = 1 if passed or path.echoes[-1].ttl == high else max(1, last)
+    if copies:
+        low = 1  # near ones do not arrive, and what lets the SYN pass may stand before routers that report it
     router = None
     if not copies:
         met = {**sweeps.routers, **path.routers()}
@@ -78,8 +78,9 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int]) -> En
     frames += [echo.answer.number for echo in others.values() if echo.answer]
     target = min(at_target, default=0)
     return End(
-        first.kind, first.ttl, low, high, router, _stands(sweeps, path.port, first, high, last, others), target, last, copies,
-        tuple(sorted(frames)),
+        kind=first.kind, begins=first.ttl, low=low, high=high, router=router, own=router in path.routers().values(),
+        stands=_stands(sweeps, path.port, first, high, last, others), target=target, last=last, copies=copies,
+        frames=tuple(sorted(frames)),
     )  # fmt: skip
 
 
@@ -144,10 +145,11 @@ def _arrived(echo: Echo) -> bool:
 def _both(one: End, other: End) -> End:
     """What two flows say together: where they differ, the wider."""
     same = one.router == other.router
-    return End(
-        one.kind, min(one.begins, other.begins), min(one.low, other.low), max(one.high, other.high), one.router if same else None,
-        one.stands if one.stands == other.stands else "unknown", one.target, min(one.last, other.last), one.copies or other.copies,
-        one.frames,
+    return replace(
+        one, begins=min(one.begins, other.begins), low=min(one.low, other.low), high=max(one.high, other.high),
+        router=one.router if same else None, own=one.own and other.own and same,
+        stands=one.stands if one.stands == other.stands else "unknown", last=min(one.last, other.last),
+        copies=one.copies or other.copies,
     )  # fmt: skip
 
 
@@ -196,8 +198,9 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
     )  # fmt: skip
 
 
-def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router] | None:
-    """Of a routing loop the router to which packets come back, and the one that sends them back; None without one."""
+def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router, int] | None:
+    """Of a routing loop the router to which packets come back, the one that sends them back, and the first hop that may belong
+    to it, as hops that kept silent can; None without one."""
     for path in sweeps.to(port):
         met: dict[str, Router] = {}
         before: Router | None = None
@@ -206,7 +209,10 @@ def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router] | None:
                 break
             known = met.setdefault(router.address, router)
             if known is not router and before is not None and before.hop == hop - 1 and before.hop > known.hop:
-                return known, before
+                low, period = known.hop, hop - known.hop
+                while low > 1 and low - 1 not in path.routers() and known.hop - low + 1 < period:
+                    low -= 1
+                return known, before, low
             before = router
     return None
 

@@ -9,7 +9,9 @@ from analyzers.path import CopiesTtl, LikeHop, Translated, VanishesBeyond
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.silence import Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
-from analyzers.unreachable import IcmpRefusal
+from analyzers.unreachable import ROUTING, IcmpRefusal
+
+BY_ROUTES = ROUTING | {"admin-prohibited"}  # another port may pass because it takes another way
 
 _ERRORS = sorted(
     {
@@ -49,7 +51,10 @@ CAUSES = (
         Cause(
             f"unreachable.network.firewall.{kind}", f"a firewall on the path refuses with ICMP {kind}", "firewall",
             requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
-            supports=(seen(IcmpRefusal, kind=kind, forwarding="yes"), seen(IcmpRefusal, kind=kind, others="pass")),
+            supports=(
+                seen(IcmpRefusal, kind=kind, forwarding="yes", prompt=True),
+                *(() if kind in BY_ROUTES else (seen(IcmpRefusal, kind=kind, others="pass"),)),
+            ),
             excludes=(seen(IcmpRefusal, late=True),), source="measured with iptables and nftables on a router",
         )
         for kind in _ERRORS

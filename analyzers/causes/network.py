@@ -2,6 +2,7 @@
 
 from analyzers.after import NeverSpoke, SynAckAgain
 from analyzers.attempts.icmp import KINDS
+from analyzers.causes.filters import BY_ROUTES
 from analyzers.handshake import AbortedByClient, HalfOpen
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
@@ -9,7 +10,7 @@ from analyzers.silence import SynChecksumWrong, Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
-_BY_ROUTERS = sorted((ROUTING & set(KINDS.values())) | {"admin-prohibited"})
+_BY_ROUTERS = sorted(BY_ROUTES & set(KINDS.values()))
 
 CAUSES = (
     *(
@@ -20,7 +21,6 @@ CAUSES = (
                 *((seen(IcmpRefusal, kind=kind, late=True),) if kind in ("host-unreachable", "address-unreachable") else ()),
                 *((seen(IcmpRefusal, kind=kind, forwarding="no", others=""),) if kind in ROUTING else ()),
             ),
-            excludes=(seen(IcmpRefusal, kind=kind, others="pass", late=False),),
             source="measured: unreachable, prohibit and missing routes, and hosts that do not answer ARP or ND",
         )
         for kind in _BY_ROUTERS

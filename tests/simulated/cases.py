@@ -21,6 +21,7 @@ from tests.simulated.world import World
 # What is said wrong, by failure and verdict, and why: a row goes when its reason does.
 KNOWN = {
     ("injector", "reset.target.filter"): "in the cable right before the host, and its RST arrives as the host's own do",
+    ("injector", "reset.target.closed-port"): "the same, and it copies the SYN's DSCP as well",
 }
 LOSSES = (
     "silence.network.path.loss", "mute.network.path.one-way", "half-open.network.path.ack-lost", "stalled.network.path.lost",
