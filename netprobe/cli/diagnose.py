@@ -66,7 +66,8 @@ def _resolved(typed: str, family: int, port: int | None, numeric: bool) -> Targe
 
 def run(targets: list[Target], options: Options, path: Path | None, as_json: bool, numeric: bool) -> int:
     """Ask all targets and report each as soon as it is known; returns the exit code."""
-    from netprobe.live.diagnosis import Asked, ask, judge
+    from netprobe.live import evidence, privileges
+    from netprobe.live.diagnosis import Asked, ask, judge, opened
     from netprobe.report import live
 
     progress = sys.stderr.isatty() and not as_json
@@ -75,13 +76,15 @@ def run(targets: list[Target], options: Options, path: Path | None, as_json: boo
         if progress:
             click.echo(f"\r\x1b[K{line}", nl=False, err=True)
 
+    networks = opened(targets, options)
+    privileges.drop(path if path is not None else evidence.directory())
     bad = unjudged = interrupted = False
     document: list[dict[str, object]] = []
     for number, target in enumerate(targets):
         found: list[Asked] = []
         chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-target{number + 1}")
         outcomes: list[tuple[str, str]] = []
-        for asked in ask(target, options, tell, chosen):
+        for asked in ask(target, options, tell, chosen, lambda address: networks.pop(address, None)):
             found.append(asked)
             if progress:
                 click.echo("\r\x1b[K", nl=False, err=True)

@@ -1,6 +1,7 @@
 """A live diagnosis: ask, write the evidence, and give the verdict that replaying the evidence gives."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from analyzers.attempts.context import Context
 from analyzers.attempts.services import Service
 from analyzers.model import Verdict
 from netprobe.live import evidence
-from netprobe.live.network import Network
+from netprobe.live.network import Kernel, Network
 from netprobe.live.session import Options, Session, Tell
 from netprobe.live.target import Target
 from netprobe.replay.run import Replay, replay
@@ -24,6 +25,16 @@ class Asked:
     context: Context
     path: Path | None
     interrupted: bool
+
+
+def opened(targets: Iterable[Target], options: Options) -> dict[str, Kernel]:
+    """This machine's network for every address, with all open that takes rights to open; where they lack, it will be said."""
+    networks = {}
+    for address in (address for target in targets for address in target.addresses):
+        networks[address] = Kernel(address, options.source, options.device)
+        with suppress(OSError):
+            networks[address].open()
+    return networks
 
 
 def ask(

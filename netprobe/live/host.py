@@ -4,6 +4,7 @@ import errno
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,23 +124,42 @@ def hardware_address(name: str) -> bytes:
         return b""
 
 
-def filter_hints(address: str, port: int) -> tuple[str, ...]:
-    """Rules for outgoing packets that name this address or port and refuse. Empty when they may not be read."""
-    nft = shutil.which("nft")
-    if nft is None:
-        return ()
-    try:
-        said = subprocess.run([nft, "list", "ruleset"], capture_output=True, text=True, timeout=5, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    out, outgoing = [], False
-    for line in map(str.strip, said.splitlines()):
-        if line.startswith("chain "):
-            outgoing = False
-        outgoing = outgoing or "hook output" in line
-        refuses = "reject" in line or line.endswith("drop") or " drop " in line
-        words = line.split()
-        about = str(port) in words if "dport" in words else address in words or "policy drop" in line
-        if outgoing and refuses and about:
-            out.append(line)
-    return tuple(out[:_MOST_RULES])
+class Rules:
+    """This host's packet filter rules. Listed by nft from the moment this is made, while the rights to do so are there, and
+    read when they are asked for: mostly they are not."""
+
+    def __init__(self) -> None:
+        nft = shutil.which("nft")
+        self._listing: subprocess.Popen[str] | None = None
+        self._said = ""
+        if nft is not None:
+            with suppress(OSError):
+                self._listing = subprocess.Popen(
+                    [nft, "list", "ruleset"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                )  # fmt: skip
+
+    def about(self, address: str, port: int) -> tuple[str, ...]:
+        """Rules for outgoing packets that name this address or port and refuse. Empty when they may not be read."""
+        self.close()
+        said = self._said
+        out, outgoing = [], False
+        for line in map(str.strip, said.splitlines()):
+            if line.startswith("chain "):
+                outgoing = False
+            outgoing = outgoing or "hook output" in line
+            refuses = "reject" in line or line.endswith("drop") or " drop " in line
+            words = line.split()
+            about = str(port) in words if "dport" in words else address in words or "policy drop" in line
+            if outgoing and refuses and about:
+                out.append(line)
+        return tuple(out[:_MOST_RULES])
+
+    def close(self) -> None:
+        """Wait for the listing, five seconds at most, and keep it."""
+        if self._listing is not None:
+            try:
+                self._said = self._listing.communicate(timeout=5)[0]
+            except subprocess.TimeoutExpired:
+                self._listing.kill()
+                self._listing.communicate()
+            self._listing = None

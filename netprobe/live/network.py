@@ -82,6 +82,7 @@ class Kernel:
     def __init__(self, address: str, source: str = "", device: str = "") -> None:
         self._address, self._source, self._device = address, source, device
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._rules: host.Rules | None = None
         self._recorder: Recorder | None = None
         self._raw: socket.socket | None = None
         self._held: list[socket.socket] = []
@@ -92,8 +93,18 @@ class Kernel:
     def now_ns(self) -> int:
         return time.time_ns()
 
-    def record(self) -> Recording:
+    def open(self) -> None:
+        """Open everything that needs rights, which can be given up then. Raises as `record` does."""
+        self._rules = host.Rules()
         self._recorder = Recorder(self._address)
+        self._raw = self._opened()
+
+    def record(self) -> Recording:
+        if self._recorder is None:
+            self.open()
+        assert self._recorder is not None
+        self._recorder.drain()
+        self._recorder.frames.clear()
         return self._recorder
 
     def connect(self, plan: Plan) -> Flow:
@@ -103,8 +114,7 @@ class Kernel:
         try:
             if self._raw is None:
                 self._raw = self._opened()
-                self._to = _socket_address(self._address, self._family)
-            self._raw.sendto(packet, self._to)
+            self._raw.sendto(packet, _socket_address(self._address, self._family))
         except OSError as error:
             return errno.errorcode.get(error.errno or errno.EIO, str(error.errno))
         return ""
@@ -159,11 +169,13 @@ class Kernel:
         return host.way(self._address, self._source)
 
     def filter_hints(self, port: int) -> tuple[str, ...]:
-        return host.filter_hints(self._address, port)
+        return (self._rules or host.Rules()).about(self._address, port)
 
     def close(self) -> None:
         if self._recorder is not None and not self._recorder.closed:
             self._recorder.close()
+        if self._rules is not None:
+            self._rules.close()
         for one in (*self._held, *([self._raw] if self._raw is not None else [])):
             one.close()
 

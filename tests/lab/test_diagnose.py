@@ -71,3 +71,15 @@ def test_the_table_of_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print("\n" + "\n".join(TABLE))
     assert len(TABLE) > 20 or not TABLE
+
+
+def test_no_rights_are_left_while_asking() -> None:
+    with lab.up(lab.load("host-drop"), label=f"rights-{os.getpid()}") as net:
+        script = f"""
+            {sys.executable} -m netprobe diagnose -n --budget 1 {net.target} > /dev/null & asking=$!
+            for try in 1 2 3 4 5 6 7 8 9; do
+                sleep 0.3; grep -q 'NoNewPrivs:.1' /proc/$asking/status && grep CapEff /proc/$asking/status && break
+            done
+            wait $asking"""
+        said = net.run("client", ["sh", "-c", script], timeout=60)
+    assert said.stdout.split() == ["CapEff:", "0000000000000000"], said
