@@ -14,6 +14,7 @@ from analyzers import (
     origin,
     path,
     reset,
+    shapes,
     silence,
     ssh,
     stalled,
@@ -31,7 +32,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, handshake.facts, closed.facts, stalled.facts,
-    after.facts, ssh.facts, balance.facts, path.facts,
+    after.facts, ssh.facts, balance.facts, path.facts, shapes.facts,
 )  # fmt: skip
 
 

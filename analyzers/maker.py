@@ -154,6 +154,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
     made_by = {"copied": "stack", "zero": "filter" if control else "unlike-stack"}.get(kind, "unknown")
     if made_by == "filter" and other_form:
         made_by = "unlike-stack"  # the control is another machine's
+    if subject.signed is not None and subject.signed.frames:
+        closed = control or next((a for a in subject.elsewhere if a.kind == "rst"), None)
+        same_form = closed is None or _alike(rst, closed.segment)
+        made_by = "unknown" if made_by == "stack" else "filter" if same_form else "unlike-stack"
     # Another port whose RST looks just like this one may have the same maker: it is no independent witness.
     others = [
         a
@@ -173,6 +177,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     end = subject.end
     if end is not None and end.stands != "unknown":
         stands = _AS_SWEPT.get(end.stands, stands)
+    if subject.translated is not None:
+        stands = "farther"
     if stands == "nearer" and subject.working and not (end is not None and end.stands == "before"):
         stands = "unknown"  # the port works at times: one of several machines, perhaps the nearest
     if subject.rotation and stands in ("unknown", "same"):

@@ -8,13 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from analyzers.attempts.attempt import Attempt, Recall, materialise
+from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
 from analyzers.attempts.closes import foreign_reset, unacknowledged
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ends import End, Vanished, end_of, vanished
-from analyzers.attempts.hops import MOST_HOPS
+from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.reflection import reflection
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.surroundings import Answer, Surroundings
 from analyzers.attempts.sweeps import RAN_OUT, Sweeps
@@ -29,6 +30,7 @@ _AT_ONCE_NS = 1_000_000_000  # attempts this close are a burst
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
 
 _ASKED_NS = [10**6 * ms for ms in (1000, 2900, 3000, 3200, 3301, 4900, 5301, 119_999, 120_061)]  # that matter anywhere
+_SIGNED = 2  # flows: one that gets no answer may be lost
 _TELLING_BYTES = 16  # of a server's first words, to say which protocol they are
 
 # Every symptom, worst to name first when attempts to one service failed in several ways equally often.
@@ -43,6 +45,14 @@ _BY_OUTCOME = {
     "half-open-reset-by-client": "healthy", "aborted-by-client": "aborted", "one-sided-client": "unseen",
     "midstream": "unseen",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A port that ignores signed SYNs, and the frames of those that the refused port answered, none where it ignores them too."""
+
+    control: int
+    frames: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,31 @@ class Subject:
         if self.symptom != "unreachable" or kind == RAN_OUT:
             return None
         return end_of(self.sweeps, self.service.port, kind)
+
+    @cached_property
+    def signed(self) -> Signed | None:
+        """Whether signed SYNs are answered by this port, where a closed one ignores them; None where that cannot be told."""
+        for control in {answer.port for answer in self.elsewhere if answer.kind == "rst"}:
+            mine, theirs = (self.sweeps.shaped(port, "signed") for port in (self.service.port, control))
+            if len(mine) >= _SIGNED and len(theirs) >= _SIGNED and not any(echo.kind for echo in theirs):
+                answered = [echo for echo in mine if echo.kind == "rst" and echo.answer is not None]
+                frames = [f.number for e in answered if e.answer is not None for f in (e.syn, e.answer)]
+                return Signed(control, tuple(frames) if len(answered) == len(mine) else ())
+        return None
+
+    @cached_property
+    def translated(self) -> tuple[Segment, Segment] | None:
+        """Refusals of a SYN with FIN and of a plain SYN, by stacks both, the first over fewer routers; None without such."""
+        plain = [a.answer for a, _ in self.failing if a.answer is not None and a.answer.has(RST)]
+        odd = self.sweeps.shaped(self.service.port, "synfin")
+        backs = {routers(echo.answer.ttl) for echo in odd if echo.answer is not None and echo.kind == "rst"}
+        far = {routers(answer.ttl) for answer in plain}
+        if len(odd) < _SIGNED or len(backs) != 1 or len(far) != 1 or min(backs) >= min(far):
+            return None
+        first = odd[0]
+        if first.answer is None or reflection(first.syn, first.answer) != "copied":
+            return None
+        return first.answer, plain[0]
 
     @cached_property
     def lost(self) -> Vanished | None:

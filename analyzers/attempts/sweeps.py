@@ -17,7 +17,7 @@ from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.reflection import reflection
-from captures.packet import ACK, RST, SYN, Address
+from captures.packet import ACK, FIN, RST, SYN, Address
 
 _FLOW = 3  # TTLs of one flow that make a sweep
 _MOST = 512  # probes to one address that are looked at
@@ -37,6 +37,14 @@ class Echo:
     answer: Segment | None
     ran_out: Segment | None
     tries: int
+
+    @property
+    def shape(self) -> str:
+        """What is odd about the SYN: signed (TCP-MD5), damaged (wrong checksum), synfin, or "" for nothing."""
+        tcp = self.syn.tcp
+        if tcp.option(19) is not None:
+            return "signed"
+        return "synfin" if tcp.flags & FIN else "damaged" if tcp.checksum_ok is False else ""
 
     @property
     def sender(self) -> str:
@@ -138,7 +146,11 @@ class Sweeps:
     def flows_at(self, ttl: int, port: int) -> list[Echo]:
         """What other ports than this one got back with that TTL, one entry for every flow."""
         swept = [echo for path in self.elsewhere(port) if path.constant and (echo := path.at(ttl)) is not None]
-        return swept + [echo for asked, echo in self.singles if asked != port and echo.ttl == ttl]
+        return swept + [e for asked, e in self.singles if asked != port and e.ttl == ttl and not e.shape]
+
+    def shaped(self, port: int, shape: str) -> list[Echo]:
+        """What SYNs of an odd shape to this port got back, one entry for every flow."""
+        return [echo for asked, echo in self.singles if asked == port and echo.shape == shape]
 
     def hop_back(self, back: int) -> Router | None:
         """The only router whose reports pass so many routers on the way back; None when there is none, or several."""

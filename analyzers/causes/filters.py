@@ -7,6 +7,7 @@ from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import CopiesTtl, LikeHop, Translated, VanishesBeyond
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
+from analyzers.shapes import DamagedAnswered, InvalidNearer
 from analyzers.silence import Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 from analyzers.unreachable import ROUTING, IcmpRefusal
@@ -25,14 +26,15 @@ CAUSES = (
     Cause(
         "reset.target.filter", "a packet filter on the target host refuses with a RST", "server-host",
         requires=(seen(SynReset),), supports=tuple(seen(ResetMaker, made_by="filter", stands=where) for where in ("same", "beside")),
-        excludes=(seen(AcceptedToo), seen(Translated, before_end=True)), source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
+        excludes=(seen(AcceptedToo), seen(Translated, before_end=True), seen(DamagedAnswered), seen(InvalidNearer)),
+        source="Linux net/ipv4/netfilter/nf_reject_ipv4.c; measured",
     ),
     Cause(
         "reset.network.firewall", "a firewall on the path forges a RST in the target's name", "firewall",
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
-            seen(ResetsDisagree), seen(LikeHop, forwarding="yes"), seen(AcceptedToo), seen(CopiesTtl),
+            seen(ResetsDisagree), seen(LikeHop, forwarding="yes"), seen(AcceptedToo), seen(CopiesTtl), seen(DamagedAnswered),
         ),
         proof=(seen(ResetMaker, made_by="filter", stands="nearer", swept=True, hop_is="other"),),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",

@@ -7,6 +7,7 @@ from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import LikeHop, Translated
 from analyzers.reset import AcceptedToo, SynReset
+from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 
@@ -15,7 +16,9 @@ CAUSES = (
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
         requires=(seen(SynReset),),
         supports=tuple(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "nearer", "beside")),
-        excludes=(seen(AcceptedToo), seen(SeveralMachines), seen(ResetMaker, stands="relay"), seen(Translated, before_end=True)),
+        excludes=(seen(AcceptedToo), seen(SeveralMachines), seen(ResetMaker, stands="relay"), seen(Translated, before_end=True),
+            seen(DamagedAnswered), seen(InvalidNearer), seen(SignedAnswered),
+        ),
         source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
     Cause(

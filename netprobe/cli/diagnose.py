@@ -34,6 +34,9 @@ Exit codes:
 )
 @click.option("--budget", default=4, type=click.IntRange(1, 4), help="Connections to the port at most (4).")
 @click.option(
+    "--only-syn", is_flag=True, help="Send plain SYNs only: no signed, damaged or contradictory ones (SYN with FIN)."
+)
+@click.option(
     "-w", "--write", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the evidence here (pcapng)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document (schema netprobe.report/1).")
@@ -42,7 +45,7 @@ Exit codes:
 )
 def command(
     targets: tuple[str, ...], family: int | None, port: int | None, device: str, source: str, wait: float, budget: int,
-    path: Path | None, as_json: bool, numeric: bool,
+    only_syn: bool, path: Path | None, as_json: bool, numeric: bool,
 ) -> None:  # fmt: skip
     """Connect to HOST as ssh would, record what happens on every interface, and say who refused, where, on what evidence.
 
@@ -54,7 +57,7 @@ def command(
         wanted = [_resolved(typed, family or 0, port, numeric) for typed in targets]
     except BadTarget as error:
         raise click.UsageError(str(error)) from None
-    sys.exit(run(wanted, Options(wait, budget, source, device), path, as_json, numeric))
+    sys.exit(run(wanted, Options(wait, budget, source, device, only_syn), path, as_json, numeric))
 
 
 def _resolved(typed: str, family: int, port: int | None, numeric: bool) -> Target:

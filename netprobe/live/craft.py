@@ -11,6 +11,7 @@ from captures.packet import SYN
 from captures.wire.checksum import ones_complement_sum
 from netprobe.live.flow import DSCP
 
+SIGNED = bytes.fromhex("020405b40101" + "1312" + "5a" * 16)  # MSS, and a TCP-MD5 signature of no key (RFC 2385)
 WINDOW = 64_240
 OPTIONS = bytes.fromhex("020405b40402080a000000010000000001030307")  # MSS 1460, SACK, timestamps, window scale 7
 _TCP = 6
@@ -36,6 +37,11 @@ def segment(ends: Ends, seq: int, flags: int = SYN, options: bytes = OPTIONS) ->
     pseudo = ip_address(ends.source).packed + ip_address(ends.target).packed
     total = ones_complement_sum(pseudo + struct.pack(">II", len(whole), _TCP) + whole)
     return whole[:16] + struct.pack(">H", ~total & 0xFFFF) + whole[18:]
+
+
+def damaged(whole: bytes) -> bytes:
+    """The segment with a wrong checksum, which every TCP drops."""
+    return whole[:16] + bytes((whole[16] ^ 0x5A, whole[17] ^ 0xA5)) + whole[18:]
 
 
 def packet(ends: Ends, payload: bytes, ttl: int, ip_id: int = 0, tos: int = DSCP) -> bytes:

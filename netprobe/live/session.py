@@ -37,6 +37,7 @@ class Options:
     budget: int = 4
     source: str = ""
     device: str = ""
+    only_syn: bool = False
 
 
 @dataclass
@@ -135,7 +136,8 @@ class Session:
         tracer = Tracer(self.network, self.recorder, self.address)
         frames = list(self.recorder.frames)
         answers = {port: heard_from(frames, port) for port in (self.port, CONTROL_PORT)}
-        if not self._limited(failing):
+        limited = self._limited(failing)
+        if not limited:
             answers |= tracer.knock(port for port in USUAL_PORTS if port not in answers)
         alive = [port for port, heard in answers.items() if heard and heard.kind == "syn-ack" and port != self.port]
         swept: dict[int, Sweep] = {}
@@ -157,6 +159,10 @@ class Session:
 
         near = swept[self.port].end or swept[self.port].last + 1
         far = [port for port, sweep in swept.items() if port != self.port and sweep.end > near]
+        control = answers[CONTROL_PORT]
+        refused = failing.errno == "ECONNREFUSED" and not limited and control is not None and control.kind == "rst"
+        if refused and not self.options.only_syn:
+            tracer.odd(self.port, CONTROL_PORT)
         if far:
             tracer.flows(far[-1], near, MDA_FLOWS - len(far))
 

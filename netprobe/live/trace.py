@@ -11,8 +11,8 @@ from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.sweeps import RAN_OUT
 from captures.formats.write import INBOUND
-from captures.packet import ACK, RST, SYN, decode
-from netprobe.live.craft import Ends, packet, segment
+from captures.packet import ACK, FIN, RST, SYN, decode
+from netprobe.live.craft import OPTIONS, SIGNED, Ends, damaged, packet, segment
 from netprobe.live.network import Network, Recording
 from netprobe.live.recorder import Frame
 
@@ -109,6 +109,17 @@ class Tracer:
             self._send(sweep, ttl)
         self._listen(lambda: all(sweep.heard[ttl] for sweep in sweeps))
 
+    def odd(self, port: int, control: int) -> None:
+        """SYNs of odd shapes to the refused port, signed ones to a control port too: what answers these is no TCP stack, or
+        not the one that answers plain SYNs. They bear the largest TTL of a probe, so that nobody takes them for attempts."""
+        asked = [(port, "signed"), (control, "signed"), (port, "synfin")] * 2 + [(port, "damaged")]
+        sweeps = []
+        for to, shape in asked:
+            sweep = Sweep(to, self._network.hold())
+            self._send(sweep, MOST_HOPS, shape)
+            sweeps.append(sweep)
+        self._listen(lambda: all(sweep.heard[MOST_HOPS] for sweep in sweeps))
+
     def knock(self, ports: Iterable[int]) -> dict[int, Heard | None]:
         """One SYN that goes all the way to each of these ports, and what came back."""
         sweeps = [Sweep(port, self._network.hold()) for port in ports]
@@ -123,7 +134,7 @@ class Tracer:
             self._network.wait([], _APART_S)
         self._listen(lambda: bool(sweep.end) and not sweep.silent)
 
-    def _send(self, sweep: Sweep, ttl: int) -> None:
+    def _send(self, sweep: Sweep, ttl: int, shape: str = "") -> None:
         sweep.heard.setdefault(ttl, None)
         if self.sent >= MOST_PACKETS:
             return
@@ -131,7 +142,9 @@ class Tracer:
         seq = (sweep.sport << 16) + (ttl << 8)
         self._probes[sweep.sport, seq & 0xFFFFFFFF] = sweep, ttl
         ends = Ends(self._source, sweep.sport, self._address, sweep.port)
-        self._network.send(packet(ends, segment(ends, seq), ttl, ip_id=sweep.port & 0xFF00 | ttl))
+        whole = segment(ends, seq, SYN | FIN if shape == "synfin" else SYN, SIGNED if shape == "signed" else OPTIONS)
+        whole = damaged(whole) if shape == "damaged" else whole
+        self._network.send(packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl))
 
     def _listen(self, done: Callable[[], bool]) -> None:
         """Until it is done, or nothing new has come for three times as long as the slowest answer took."""
