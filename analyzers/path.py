@@ -13,7 +13,7 @@ from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import times
-from captures.packet import FIN, RST
+from captures.packet import ACK, FIN, RST
 
 
 @fact
@@ -43,6 +43,7 @@ class LikeHop(Placed):
     hop: int
     like: str
     forwarding: str = ""
+    clear: bool = True  # the hops' reports come back over as many routers as the probes went
 
     def text(self) -> str:
         said = (
@@ -109,7 +110,8 @@ class VanishesBeyond(Placed):
             if self.others_pass
             else "; nor is any other port answered"
         )
-        return reached + beyond + other
+        back = "" if self.before_target else "; it may be the answer that is lost, anywhere on its way back"
+        return reached + beyond + other + back
 
 
 @fact
@@ -160,7 +162,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
             frames=(own.syn.number, own.ran_out.number),
             count=0,
             hop=own.ttl,
-            before_end=end is None or own.ttl < end.begins,
+            before_end=end is None or own.ttl < end.low,
         )
 
 
@@ -191,17 +193,18 @@ def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:
         refusal = next(a.answer for a, _ in subject.failing if a.answer is not None)
         yield LikeHop(
             frames=(end.router.report.number,), count=0, what="RST", ttl=refusal.ttl, hop=end.router.hop, like=end.router.address,
-            forwarding=end.forwarding, sender=end.router.address if end.forwarding == "yes" and end.own else "",
+            forwarding=end.forwarding, clear=end.clear, sender=end.router.address if end.forwarding == "yes" and end.own else "",
             hop_min=end.router.hop, hop_max=end.router.hop,
         )  # fmt: skip
 
 
 def _lost(lost: Vanished) -> Iterator[Fact]:
-    high = lost.last + 1 if lost.alive else None
+    # Only where the next hop is not the target's is it the SYN that vanishes, and not the answer on its way back.
+    before = lost.before and bool(lost.target) and lost.last + 1 < lost.target
     yield VanishesBeyond(
         frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=lost.goes_on, others_pass=bool(lost.goes_on),
-        before_target=lost.before and bool(lost.target) and lost.last + 1 < lost.target, translated=bool(lost.translated),
-        hop_min=lost.translated or lost.last or None, hop_max=high,
+        before_target=before, translated=bool(lost.translated),
+        hop_min=lost.last or None if before else None, hop_max=lost.last + 1 if before else None,
     )  # fmt: skip
 
 
@@ -217,7 +220,7 @@ def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
     synack = next((a.synack for a, _ in subject.failing if a.synack is not None), None)
     if synack is None or closing is None:
         return
-    if routers(closing.ttl) == routers(synack.ttl):
+    if routers(closing.ttl) == routers(synack.ttl) and closing.flags & (FIN | ACK):  # a bare RST may be anybody's
         yield EndsAt(frames=(synack.number,), count=0, hop=hop, hop_min=hop, hop_max=hop)
         return
     router = sweeps.hop_back(routers(closing.ttl))

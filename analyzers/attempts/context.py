@@ -45,7 +45,7 @@ class Context:
 
     @property
     def target(self) -> Address:
-        return ip_address(self.address)
+        return ip_address(self.address.partition("%")[0])  # packets do not tell the interface of a link-local one
 
     def comment(self) -> str:
         """The section header's comment."""

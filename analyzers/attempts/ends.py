@@ -10,6 +10,7 @@ from functools import reduce
 
 from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import routers
+from analyzers.attempts.reflection import reflection
 from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Router, Sweeps, sender_of
 
 MDA_FLOWS = 6  # of one kind exclude a second way with 95 % (multipath detection algorithm, Augustin et al. 2007)
@@ -19,7 +20,8 @@ _NO_CONTAINER = 2  # a container is one hop behind its host: a box that passes o
 @dataclass(frozen=True, slots=True)
 class End:
     """Refusals of `kind` begin at the TTL `begins`; who refuses stands at hop `low` to `high`, and is `router` where the hop is
-    that of a router which reported TTLs as used up, to this very flow if `own`.
+    that of a router which reported TTLs as used up, to this very flow if `own`; `clear` when the reports of all hops came
+    back over as many routers as the probes went, and no other port is refused by what is not the target's stack.
 
     `stands`: nearer, same or farther, against where other ports of the address are answered (at hop `target`, 0 when none
     is); before, when none of so many flows as leave no doubt (95 %) is answered as near as that; beside, when an open one is
@@ -34,6 +36,7 @@ class End:
     high: int
     router: Router | None
     own: bool
+    clear: bool
     stands: str
     target: int
     last: int
@@ -51,19 +54,23 @@ class End:
 def end_of(sweeps: Sweeps, port: int, kind: str, arrived: frozenset[int] = frozenset()) -> End | None:
     """Where the sweeps of this port begin to be refused in this way; None without a sweep that was.
 
-    `arrived` are the TTLs of refusals of whole connections: when a probe's arrives with another, its maker copies TTLs, or the
-    ways back differ.
+    `arrived` are the TTLs of refusals of whole connections: a probe whose refusal arrives with another met another refuser,
+    and tells nothing of theirs, unless the maker copies TTLs.
     """
-    ends = [_end(sweeps, path, first, arrived) for path in sweeps.to(port) if (first := path.begins(kind)) is not None]
+    found = {path: first for path in sweeps.to(port) if (first := path.begins(kind)) is not None and first.answer}
+    ends = [
+        _end(sweeps, path, first) for path, first in found.items()
+        if not arrived or path.copies_ttl or (first.answer and first.answer.ttl in arrived)
+    ]  # fmt: skip
     return reduce(_both, ends) if ends else None
 
 
-def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int]) -> End:
+def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
     assert first.answer is not None
     last = path.last_router(first.ttl, sweeps.target)
     others = sweeps.ends(path.port)
     at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
-    copies = path.copies_ttl or (bool(arrived) and first.answer.ttl not in arrived)
+    copies = path.copies_ttl
     low, high = max(1, first.ttl - 1), first.ttl
     if copies:
         low = 1  # near ones do not arrive, and what lets the SYN pass may stand before routers that report it
@@ -73,13 +80,19 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int]) -> En
         if _refused_alike(sweeps, path.port, first):
             at_target = at_target or {first.ttl: routers(first.answer.ttl)}  # it may be the host, over another way back
         low, high, router = _picked(sweeps.target, met, first, low, high, at_target)
+        if low < high:
+            back = routers(first.answer.ttl) + 1
+            silent = low not in path.routers()  # small TTLs may be dropped where they are: then the refuser is nearer
+            low, high = (min(low, back) if silent else low), max(high, back)
     before = path.at(last)
     frames = [first.syn.number, first.answer.number, *([before.ran_out.number] if before and before.ran_out else [])]
     frames += [echo.answer.number for echo in others.values() if echo.answer]
     target = min(at_target, default=0)
     return End(
         kind=first.kind, begins=first.ttl, low=low, high=high, router=router, own=router in path.routers().values(),
-        stands=_stands(sweeps, path.port, first, high, last, others), target=target, last=last, copies=copies,
+        clear=all(met.back == met.hop - 1 for met in path.routers().values() if met.hop < first.ttl)
+        and not any(other.begins("rst") for other in sweeps.elsewhere(path.port) if other not in others),
+        stands=_stands(sweeps, path.port, first, (low, high), last, others), target=target, last=last, copies=copies,
         frames=tuple(sorted(frames)),
     )  # fmt: skip
 
@@ -108,6 +121,8 @@ def _picked(
     known = {hop: met[hop].back for hop in (low, high) if hop in met}
     known |= {hop: there for hop, there in at_target.items() if hop in (low, high)}
     fits = [hop for hop in range(low, high + 1) if known.get(hop) == back]
+    if fits == [low] and low not in at_target and reflection(first.syn, first.answer) == "copied":
+        fits = []  # what forwards this flow does not answer it with its own stack: the ways back differ
     if not fits and high not in known and known.get(low) == back - 1:
         fits = [high]
     if len(fits) == 1:
@@ -116,13 +131,14 @@ def _picked(
     return low, high, router
 
 
-def _stands(sweeps: Sweeps, port: int, first: Echo, high: int, last: int, others: dict[Path, Echo]) -> str:
-    """`high` is the last hop at which the refusing device can stand."""
+def _stands(sweeps: Sweeps, port: int, first: Echo, hops: tuple[int, int], last: int, others: dict[Path, Echo]) -> str:
+    """`hops` are the first and the last at which the refusing device can stand."""
+    low, high = hops
     at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
     flows = sweeps.flows_at(first.ttl, port)
     assert first.answer is not None
     if sweeps.own is not None and sweeps.own.ttl < first.ttl:
-        return "behind"
+        return "behind" if sweeps.own.ttl < low else "unknown"  # else the box itself may refuse what it passes on
     if not at_target:
         return "unknown"
     if sweeps.own is not None and sweeps.own.ttl == first.ttl and max(at_target) - first.ttl >= _NO_CONTAINER:
@@ -130,8 +146,9 @@ def _stands(sweeps: Sweeps, port: int, first: Echo, high: int, last: int, others
     if high < min(at_target):
         return "before" if len(flows) >= MDA_FLOWS and not any(_arrived(echo) for echo in flows) else "nearer"
     if set(at_target) == {first.ttl}:
-        if routers(first.answer.ttl) != at_target[first.ttl]:
-            return "unknown"
+        back, before = routers(first.answer.ttl), sweeps.routers.get(first.ttl - 1)
+        if back != at_target[first.ttl] or (before is not None and before.back == back):
+            return "unknown"  # TTLs may be rewritten on the way back: all hops seem as far
         opened = any(echo.kind == "syn-ack" for echo in others.values())
         return "beside" if opened and last == first.ttl - 1 else "same"
     return "farther" if first.ttl > min(at_target) else "unknown"

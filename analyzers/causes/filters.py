@@ -34,7 +34,8 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
-            seen(ResetsDisagree), seen(LikeHop, forwarding="yes"), seen(AcceptedToo), seen(CopiesTtl), seen(DamagedAnswered),
+            seen(ResetsDisagree), seen(AcceptedToo), seen(CopiesTtl), seen(DamagedAnswered),
+            seen(LikeHop, forwarding="yes", clear=True),
         ),
         proof=(seen(ResetMaker, made_by="filter", stands="nearer", swept=True, hop_is="other"),),
         source="measured: nftables and iptables tcp-reset in a router's FORWARD chain",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from analyzers.attempts.icmp import kind_of
+from netprobe.live.host import socket_address
 from netprobe.live.polite import GREETING, Conversation
 
 DSCP = 0x48  # AF21, as ssh sets it before it connects: a stack's RST copies it, a packet filter's does not
@@ -72,7 +73,7 @@ class Flow:
             self.socket.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), 0))
             self.local_port = self.socket.getsockname()[1]
             self.started = self._now()
-            self._result(self.socket.connect_ex((address, plan.port)))
+            self._result(self.socket.connect_ex(socket_address(address, plan.port)))
         except OSError as error:
             self._result(error.errno or errno.EIO)
 

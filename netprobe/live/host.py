@@ -27,6 +27,18 @@ class Way:
     neighbour: str = ""
 
 
+def socket_address(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """What a socket is told to connect or send to: in IPv6 with the interface of an address that names one (fe80::1%eth0).
+
+    Raises OSError when there is no such interface.
+    """
+    if ":" not in address:
+        return address, port
+    plain, _, zone = address.partition("%")
+    scope = (int(zone) if zone.isdigit() else socket.if_nametoindex(zone)) if zone else 0
+    return plain, port, 0, scope
+
+
 def route(address: str, source: str = "", device: str = "") -> tuple[str, str]:
     """The errno's name with which routing refuses the address ("" when it does not), and the source address it chose.
 
@@ -39,7 +51,7 @@ def route(address: str, source: str = "", device: str = "") -> tuple[str, str]:
                 asked.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
             if source:
                 asked.bind((source, 0))
-            asked.connect((address, 9))
+            asked.connect(socket_address(address, 9))
             return "", str(asked.getsockname()[0])
         except OSError as error:
             return errno.errorcode.get(error.errno or 0, str(error.errno)), ""

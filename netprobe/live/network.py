@@ -9,7 +9,6 @@ import select
 import socket
 import time
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Protocol
 
 from netprobe.live import host
@@ -114,7 +113,7 @@ class Kernel:
         try:
             if self._raw is None:
                 self._raw = self._opened()
-            self._raw.sendto(packet, _socket_address(self._address, self._family))
+            self._raw.sendto(packet, host.socket_address(self._address, 0))
         except OSError as error:
             return errno.errorcode.get(error.errno or errno.EIO, str(error.errno))
         return ""
@@ -178,12 +177,3 @@ class Kernel:
             self._rules.close()
         for one in (*self._held, *([self._raw] if self._raw is not None else [])):
             one.close()
-
-
-def _socket_address(address: str, family: int) -> tuple[str, int] | tuple[str, int, int, int]:
-    """Where a raw socket sends to: without a port, and in IPv6 with the interface of an address that names one."""
-    if family == socket.AF_INET:
-        return address, 0
-    plain, _, zone = address.partition("%")
-    scope = (int(zone) if zone.isdigit() else socket.if_nametoindex(zone)) if zone else 0
-    return str(ip_address(plain)), 0, 0, scope

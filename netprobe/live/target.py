@@ -5,6 +5,7 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
 from netprobe.errors import BadTarget
 
@@ -38,8 +39,14 @@ def resolve(typed: str, family: int = 0, numeric: bool = False) -> Target:
         ) from None
     except UnicodeError:
         raise BadTarget(f"{host!r} is no host name") from None
-    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    addresses = tuple(dict.fromkeys(_with_zone(entry[4]) for entry in found))
     return Target(typed, host, port or SSH_PORT, addresses)
+
+
+def _with_zone(found: tuple[Any, ...]) -> str:
+    """The address of a socket address, with the interface that a link-local one needs: fe80::1%eth0."""
+    address, scope = str(found[0]), int(found[3]) if len(found) > 3 else 0
+    return f"{address}%{socket.if_indextoname(scope)}" if scope and "%" not in address else address
 
 
 def _split(typed: str) -> tuple[str, int | None]:

@@ -77,13 +77,17 @@ def test_a_port_that_is_refused_like_another_is_no_control_for_it(tmp_path: Path
     assert "target" not in verdict(tmp_path, refused + sweep(80, 50040, {**ROUTERS, 4: CLOSED})).cause
 
 
-@pytest.mark.parametrize(("beyond", "high"), [("hop 3", 3), ("", None)])
-def test_silence_begins_behind_the_last_hop_that_reports(tmp_path: Path, beyond: str, high: int | None) -> None:
+@pytest.mark.parametrize(("flows", "place"), [(5, (2, 3)), (0, (None, None))])
+def test_silence_is_placed_where_others_pass_and_the_next_hop_is_not_the_target(
+    tmp_path: Path, flows: int, place: tuple[int | None, int | None]
+) -> None:
     script = "+0 > client-port 50001 S 9 ttl 64\n+1 > client-port 50001 S 9 ttl 64\n"
-    script += sweep(22, 50020, {1: "hop 1", 2: "hop 2", 3: "", 4: "", 5: ""})
-    script += sweep(9, 50010, {1: "hop 1", 2: "hop 2", 3: beyond, 4: CLOSED if beyond else ""})
+    script += sweep(22, 50020, {1: "hop 1", 2: "hop 2", 3: "", 4: "", 5: ""}) + CONTROL
+    script += "".join(sweep(9, 50011 + flow, {3: "hop 3"}) for flow in range(flows))
     found = verdict(tmp_path, script + "+9 > client-port 999 port 9 . 1 ack 1")
-    assert (found.place.hop_min, found.place.hop_max) == (2, high)
+    assert (found.place.hop_min, found.place.hop_max) == place
+    assert found.cause == ("silence.network.firewall.drop" if flows else "silence")
+    assert "as far as hop 2" in said(found)
 
 
 def test_a_loop_is_where_packets_come_back(tmp_path: Path) -> None:

@@ -83,3 +83,12 @@ def test_no_rights_are_left_while_asking() -> None:
             wait $asking"""
         said = net.run("client", ["sh", "-c", script], timeout=60)
     assert said.stdout.split() == ["CapEff:", "0000000000000000"], said
+
+
+def test_a_link_local_target_is_asked_through_its_interface() -> None:
+    with lab.up(lab.load("closed-port", family=6, before=1), label=f"link-{os.getpid()}") as net:
+        shown = net.run("r1", ["ip", "-6", "-o", "addr", "show", "scope", "link", "dev", "to-client"]).stdout.split()
+        address = shown[3].partition("/")[0]
+        said = netprobe(net, "diagnose", "-n", "--json", f"[{address}%to-r1]:22")
+    found = verdict_in(said.stdout, address, 22)
+    assert (found["outcome"], found["place"]["hop"]) == ("refused-rst", 1), said.stdout

@@ -16,4 +16,4 @@ def test_a_reset_is_asked_again_at_once_in_both_families(family: int) -> None:
     session = Session("box", SERVER[family], 22, Options(), lambda line: None, network)
     session.run()
     assert [flow.plan.port for flow in session.flows] == [22, CONTROL_PORT, 22, 22, 22]
-    assert network.now() - began < 0.1
+    assert network.now() - began < 0.5  # no pause for a limiter, only for signed SYNs that get no answer
