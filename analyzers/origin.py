@@ -51,6 +51,16 @@ class NeighbourSilent(Fact):
 
 
 @fact
+class SentElsewhere(Fact):
+    """This host itself sent the connection to another address or port: its own NAT translates the target."""
+
+    to: str
+
+    def text(self) -> str:
+        return f"this host's own NAT sent the connection to {self.to} instead: what answered is there"
+
+
+@fact
 class LocalFilter(Fact):
     """A hint: rules of this host that look as if they concern the connection."""
 
@@ -62,7 +72,7 @@ class LocalFilter(Fact):
 
 _ROUTES = {
     "ENETUNREACH": "no route, or the link is down", "EHOSTUNREACH": "a route of type unreachable",
-    "EACCES": "a route of type prohibit", "EINVAL": "a route of type blackhole",
+    "EACCES": "a route of type prohibit, or a broadcast address", "EINVAL": "a route of type blackhole",
 }  # fmt: skip
 
 
@@ -78,5 +88,7 @@ def facts(context: Context, call: Call, looped: tuple[int, ...]) -> Iterator[Fac
         yield NoWayOut(errno=context.route)
     elif context.neighbour in ("FAILED", "INCOMPLETE") and call.after_ns >= _NEIGHBOUR_NS:
         yield NeighbourSilent(address=context.gateway or context.address, state=context.neighbour)
+    if context.elsewhere:
+        yield SentElsewhere(to=context.elsewhere)
     for rule in context.filters:
         yield LocalFilter(rule=rule)

@@ -41,6 +41,7 @@ class Context:
     mtu: int = 0
     neighbour: str = ""
     filters: tuple[str, ...] = ()
+    elsewhere: str = ""  # where this host's own NAT sent the connection instead
     notes: tuple[str, ...] = field(default=())
 
     @property

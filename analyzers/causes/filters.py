@@ -72,7 +72,7 @@ CAUSES = (
     ),
     Cause(
         "silence.network.firewall.drop", "a firewall or cloud rule on the path drops the packets", "firewall",
-        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, others_pass=True, before_target=True),),
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, others_pass=True, before_target=True, translated=False),),
         source="measured; the default of cloud security groups and most appliances",
     ),
     Cause(

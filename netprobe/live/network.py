@@ -19,9 +19,11 @@ _SO_BINDTODEVICE, _IPV6_HDRINCL = 25, 36
 
 
 class Recording(Protocol):
-    """The frames recorded so far, and how many the kernel had to drop, which is known once it is closed."""
+    """The frames recorded so far, and how many the kernel had to drop, which is known once it is closed. `others` are SYNs
+    that this host sent to other addresses."""
 
     frames: list[Frame]
+    others: list[Frame]
     dropped: int
 
     @property

@@ -15,6 +15,7 @@ from captures.wire.checksum import ones_complement_sum
 _SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8
 _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _ETH_P_ALL = 26, 35, 3
 _OUTGOING = 4
+_PACKET_KIND = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE
 _CHECKSUM_PENDING = 1 << 3  # TP_STATUS_CSUMNOTREADY: the card fills the checksum in
 _MOST = 65_536
 _BUFFER = 4 << 20
@@ -50,7 +51,9 @@ class Recorder:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         self._socket.setblocking(False)
+        self._target = ip_address(address.partition("%")[0]).packed if address else b""
         self.frames: list[Frame] = []
+        self.others: list[Frame] = []  # SYNs of this host to other addresses
         self.drain()
         self.frames.clear()  # what came before the filter was in place
         self.dropped = 0
@@ -80,7 +83,17 @@ class Recorder:
                 elif level == _SOL_PACKET and kind == _PACKET_AUXDATA:
                     pending = bool(struct.unpack("I", value[:4])[0] & _CHECKSUM_PENDING)
             direction = OUTBOUND if how == _OUTGOING else INBOUND
-            self.frames.append(Frame(device, ts_ns, direction, _completed(data) if pending else data))
+            frame = Frame(device, ts_ns, direction, _completed(data) if pending else data)
+            (self.frames if self._concerns(data) else self.others).append(frame)
+
+    def _concerns(self, data: bytes) -> bool:
+        """Whether a packet is about the address, or an ICMP message."""
+        v4 = data[0] >> 4 == 4
+        ends = data[12:20] if v4 else data[8:40]
+        half = len(ends) // 2
+        return (
+            not self._target or data[9 if v4 else 6] != socket.IPPROTO_TCP or self._target in (ends[:half], ends[half:])
+        )
 
     def close(self) -> None:
         """Take the last packets and the kernel's count of what it dropped."""
@@ -127,6 +140,17 @@ def _program(target: IPv4Address | IPv6Address) -> list[tuple[int, int, int, int
             skip = 2 * (len(words) - 1 - number)  # the rest of this address
             lines.append((load_word, 0, 0, place + 4 * number))
             lines.append((equal, 254 if last else 0, skip, word))
+    # And what leaves this host to open a TCP connection anywhere: it may be ours, sent elsewhere by this host's own NAT.
+    lines.append((load_byte, 0, 0, 9 if v4 else 6))
+    lines.append((equal, 0, 255, 6))
+    lines.append((load_word, 0, 0, _PACKET_KIND))
+    lines.append((equal, 0, 255, _OUTGOING))
+    if v4:
+        lines += [(0xB1, 0, 0, 0), (0x50, 0, 0, 13)]  # behind an IPv4 header, however long
+    else:
+        lines.append((load_byte, 0, 0, 53))
+    lines.append((0x54, 0, 0, 0x12))  # SYN and ACK
+    lines.append((equal, 254, 255, 0x02))
     end = len(lines)
     lines.append((give, 0, 0, 0))
     lines.append((give, 0, 0, 0x40000))

@@ -12,11 +12,12 @@ from analyzers.attempts.context import Call, Context
 from analyzers.attempts.ends import MDA_FLOWS
 from analyzers.attempts.sweeps import RAN_OUT
 from analyzers.words import first_line
+from captures.packet import decode
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.network import Kernel, Network, Recording
 from netprobe.live.recorder import Frame
-from netprobe.live.trace import Sweep, Tracer, heard_from
+from netprobe.live.trace import RAW, Sweep, Tracer, heard_from
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
@@ -213,6 +214,15 @@ class Session:
             f.device != "lo" and _local_port(f, outbound=True) == flow.local_port for f in self.recorder.frames
         ) or (self.address.startswith("127.") or self.address == "::1")
 
+    def _elsewhere(self, flow: Flow) -> str:
+        """Where this host's own NAT sent the flow instead, as "ADDRESS port PORT"; "" when it did not."""
+        for frame in self.recorder.others if self.recorder is not None else ():
+            if _local_port(frame, outbound=True) == flow.local_port:
+                got = decode(frame.data, RAW, len(frame.data))
+                if got.ip is not None and got.tcp is not None:
+                    return f"{got.ip.dst} port {got.tcp.dport}"
+        return ""
+
     def _limited(self, flow: Flow) -> bool:
         """Whether ICMP errors refuse the flow: their senders limit them, so that every question costs."""
         return bool(flow.errno) and (flow.errno != "ECONNREFUSED" or self._errors())
@@ -236,7 +246,8 @@ class Session:
         return Context(
             name=self.name, address=self.address, port=self.port, until_ns=self.network.now_ns(), calls=calls, route=way.refused,
             device=way.device, source=way.source, gateway=way.gateway, mtu=way.mtu, neighbour=way.neighbour,
-            filters=self.network.filter_hints(self.port) if unsent else (), notes=tuple(self.notes),
+            filters=self.network.filter_hints(self.port) if unsent else (),
+            elsewhere=self._elsewhere(self.flows[0]) if unsent else "", notes=tuple(self.notes),
         )  # fmt: skip
 
 

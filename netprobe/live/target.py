@@ -4,12 +4,13 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from netprobe.errors import BadTarget
 
 SSH_PORT = 22
+_BROADCAST = IPv4Address("255.255.255.255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,27 @@ def resolve(typed: str, family: int = 0, numeric: bool = False) -> Target:
         ) from None
     except UnicodeError:
         raise BadTarget(f"{host!r} is no host name") from None
+    for entry in found:
+        _refuse_many(ip_address(str(entry[4][0]).partition("%")[0]), typed)
     addresses = tuple(dict.fromkeys(_with_zone(entry[4]) for entry in found))
     return Target(typed, host, port or SSH_PORT, addresses)
 
 
+def _refuse_many(address: IPv4Address | IPv6Address, typed: str) -> None:
+    """Raises BadTarget for an address that is no single host's."""
+    kind = "multicast" if address.is_multicast else "unspecified" if address.is_unspecified else ""
+    if kind or address == _BROADCAST:
+        raise BadTarget(
+            f"{typed}: {address} is {'the ' if kind != 'multicast' else 'a '}{kind or 'broadcast'} address; name one host"
+        )
+
+
 def _with_zone(found: tuple[Any, ...]) -> str:
-    """The address of a socket address, with the interface that a link-local one needs: fe80::1%eth0."""
+    """The address of a socket address, with the interface that a link-local one needs: fe80::1%eth0. An IPv4 address that is
+    written as IPv6 (::ffff:192.0.2.1) is the IPv4 address: its packets are."""
+    mapped = getattr(ip_address(str(found[0]).partition("%")[0]), "ipv4_mapped", None)
+    if mapped is not None:
+        return str(mapped)
     address, scope = str(found[0]), int(found[3]) if len(found) > 3 else 0
     return f"{address}%{socket.if_indextoname(scope)}" if scope and "%" not in address else address
 

@@ -18,7 +18,7 @@ from netprobe.live.recorder import Frame
 
 FULL_TTL = 64
 MOST_PACKETS = 150  # to one address in one diagnosis
-_RAW = 101
+RAW = 101
 _LEAST = 3  # TTLs of one flow: fewer are no sweep for whoever reads the evidence
 _STEP = 8  # hops asked more when the end did not show
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
@@ -189,7 +189,7 @@ def heard_from(frames: Iterable[Frame], port: int) -> Heard | None:
 
 def _answer(data: bytes) -> tuple[tuple[int, int], int, Heard] | None:
     """Which SYN a packet answers, by source port and number; to which port it went; and what the answer is."""
-    got = decode(data, _RAW, len(data))
+    got = decode(data, RAW, len(data))
     if got.ip is None:
         return None
     sender = str(got.ip.src)

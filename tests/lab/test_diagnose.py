@@ -92,3 +92,17 @@ def test_a_link_local_target_is_asked_through_its_interface() -> None:
         said = netprobe(net, "diagnose", "-n", "--json", f"[{address}%to-r1]:22")
     found = verdict_in(said.stdout, address, 22)
     assert (found["outcome"], found["place"]["hop"]) == ("refused-rst", 1), said.stdout
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_connection_that_this_host_translates_is_not_called_filtered(family: int) -> None:
+    with lab.up(lab.load("closed-port", family=family), label=f"translated-{os.getpid()}") as net:
+        ip, gate = ("ip", "192.0.2.1") if family == 4 else ("ip6", "2001:db8:1::1")
+        rule = f"{ip} daddr {net.target} tcp dport 22 dnat {ip} to {gate}"
+        hook = "type nat hook output priority -100;"
+        net.run("client", ["nft", f"table inet t {{ chain out {{ {hook} {rule}; }}; }}"]).check_returncode()
+        where = f"[{net.target}]:22" if family == 6 else net.target
+        said = netprobe(net, "diagnose", "-n", "--json", where)
+    found = verdict_in(said.stdout, net.target, 22)
+    assert (found["cause"], found["strength"]) == ("reset.origin.translated", "proven"), said.stdout
+    assert f"{gate} port 22" in said.stdout

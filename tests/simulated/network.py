@@ -24,6 +24,7 @@ class Simulated:
         self._world, self._address = world, address
         self._client = Client(world, address)
         self.frames: list[Frame] = self._client.frames
+        self.others: list[Frame] = []
         self.dropped = 0
 
     @property

@@ -80,3 +80,13 @@ def test_port_lists() -> None:
     for text in ("0", "80-79", "65536", "nonesuch", ""):
         with pytest.raises(BadTarget):
             ports(text)
+
+
+@pytest.mark.parametrize("typed", ["224.0.0.1", "0.0.0.0", "[ff02::1]:22", "255.255.255.255"])
+def test_what_is_no_single_host_is_refused(typed: str) -> None:
+    with pytest.raises(BadTarget, match="name one host"):
+        resolve(typed, numeric=True)
+
+
+def test_an_ipv4_address_written_as_ipv6_is_asked_over_ipv4() -> None:
+    assert resolve("[::ffff:192.0.2.7]:22", numeric=True).addresses == ("192.0.2.7",)
