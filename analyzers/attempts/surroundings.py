@@ -46,6 +46,7 @@ class Surroundings:
     def __init__(self, ledger: Ledger, recall: Recall) -> None:
         self._ledger, self._recall = ledger, recall
         self._index: dict[_Key, list[_Entry]] | None = None
+        self._crowds: dict[tuple[frozenset[int], int], int] = {}
         self._probes: dict[Address, list[int]] | None = None
 
     def answers(self, service: Service) -> tuple[Answer, ...]:
@@ -69,7 +70,12 @@ class Surroundings:
         Hosts of one network that each forward a port to something behind them are all at one distance; RSTs that come
         from as far for hosts at different distances have one maker in front of them all.
         """
-        traces = {answer.trace for answer in self.answers(service)}
+        traces = frozenset(answer.trace for answer in self.answers(service))
+        if (traces, ttl) not in self._crowds:
+            self._crowds[traces, ttl] = self._crowd(traces, ttl)
+        return self._crowds[traces, ttl]
+
+    def _crowd(self, traces: frozenset[int], ttl: int) -> int:
         farther: dict[_Key, int] = {}
         for key, entries in (self._index or {}).items():
             mine = [(kind, seen) for trace, _, kind, _, seen in entries if trace in traces]
