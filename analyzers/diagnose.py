@@ -41,17 +41,24 @@ _CAUSES_OF = {symptom: find(symptom) for symptom in SYMPTOMS}
 
 
 def diagnose(
-    service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], around: Surroundings
-) -> Verdict:
+    service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], around: Surroundings,
+    unheard: frozenset[int] = frozenset(),
+) -> Verdict:  # fmt: skip
     """The verdict on one service. Pure: the same capture gives the same verdict.
 
-    `watches` tells per trace how long it was watched; `around` what the capture shows around the service.
+    `watches` tells per trace how long it was watched; `around` what the capture shows around the service; `unheard`, of a live
+    diagnosis, the source ports of connections whose connect() did not return.
     """
     groups = [part for group in _chosen(service.groups) for part in by_time(ledger, group, watches)]
     cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
-    symptoms = [symptom_of(attempt, watches[attempt.trace]) for attempt, _ in cases]
+    symptoms = [
+        "half-open"
+        if attempt.client_port in unheard and attempt.synack is not None
+        else symptom_of(attempt, watches[attempt.trace])
+        for attempt, _ in cases
+    ]
     skipped = len(service.members) - sum(len(group) for group in groups)
-    subject = Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped)
+    subject = Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped, unheard)
     facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
     return _verdict(subject, facts)
 

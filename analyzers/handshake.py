@@ -23,6 +23,14 @@ class HalfOpen(Fact):
 
 
 @fact
+class Unheard(Fact):
+    """The SYN-ACK came in, but connect() on this host did not return: what came in did not reach its kernel's TCP."""
+
+    def text(self) -> str:
+        return "the SYN-ACK came in on the interface, yet connect() on this host never returned: a rule of its own keeps it out"
+
+
+@fact
 class AbortedByClient(Fact):
     """The client's address reset its own SYN before anything came back."""
 
@@ -86,6 +94,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 frames=subject.frames(group, ending.syn_rows[0], *ending.synack_rows[:1]), count=len(group),
                 synacks=len(ending.synack_rows), client_tried=tried,
             )  # fmt: skip
+            if attempt.client_port in subject.unheard and attempt.synack is not None:
+                yield Unheard(frames=(attempt.synack.number,), count=len(group))
         elif subject.symptom == "aborted" and attempt.closing is not None:
             yield AbortedByClient(
                 frames=subject.frames(group, ending.syn_rows[0], ending.closing_row or 0), count=len(group),

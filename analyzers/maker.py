@@ -151,6 +151,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
         return  # several makers: nothing holds for all of them together
     rst, kind = refusals[0][1], kinds.pop()
     other_form = control is not None and not _alike(rst, control.segment)
+    ways = subject.sweeps
+    if kind == "zero" and control and ways.remarked(subject.service.port) and not ways.remarked(control.port):
+        kind = "blank"  # the path itself changes the mark, for this port only
     made_by = {"copied": "stack", "zero": "filter" if control else "unlike-stack"}.get(kind, "unknown")
     if made_by == "filter" and other_form:
         made_by = "unlike-stack"  # the control is another machine's
@@ -187,7 +190,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
         frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
         count = sum(count for _, _, count in refusals)
         beside = 1 if stands == "nearer" and not routers(rst.ttl) and not routers(refusals[0][0].ttl) else None
-        swept = end is not None and end.stands == "before" and end.forwarding == "yes"
+        swept = end is not None and end.stands == "before" and end.forwarding == "yes" and end.clear
         yield ResetMaker(
             frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside, swept=swept,
             hop_is="other" if end is not None and end.router and end.own else "",

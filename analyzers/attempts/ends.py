@@ -90,11 +90,16 @@ def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
     target = min(at_target, default=0)
     return End(
         kind=first.kind, begins=first.ttl, low=low, high=high, router=router, own=router in path.routers().values(),
-        clear=all(met.back == met.hop - 1 for met in path.routers().values() if met.hop < first.ttl)
-        and not any(other.begins("rst") for other in sweeps.elsewhere(path.port) if other not in others),
+        clear=_clear(sweeps, path, first.ttl, at_target, others),
         stands=_stands(sweeps, path.port, first, (low, high), last, others), target=target, last=last, copies=copies,
         frames=tuple(sorted(frames)),
     )  # fmt: skip
+
+
+def _clear(sweeps: Sweeps, path: Path, begins: int, at_target: dict[int, int], others: dict[Path, Echo]) -> bool:
+    there_and_back = [(hop, router.back) for hop, router in path.routers().items() if hop < begins]
+    alike = all(back == hop - 1 for hop, back in [*there_and_back, *at_target.items()])
+    return alike and not any(other.begins("rst") for other in sweeps.elsewhere(path.port) if other not in others)
 
 
 def _refused_alike(sweeps: Sweeps, port: int, first: Echo) -> bool:

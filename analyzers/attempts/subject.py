@@ -76,6 +76,7 @@ class Subject:
     around: Surroundings
     recall: Recall
     skipped: int = 0
+    unheard: frozenset[int] = frozenset()  # source ports whose connect() did not return, though its time was not over
 
     @cached_property
     def elsewhere(self) -> tuple[Answer, ...]:

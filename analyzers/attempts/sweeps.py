@@ -16,7 +16,7 @@ from analyzers.attempts.columns import Array
 from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
-from analyzers.attempts.reflection import reflection
+from analyzers.attempts.reflection import DSCP, reflection
 from captures.packet import ACK, FIN, RST, SYN, Address
 
 _FLOW = 3  # TTLs of one flow that make a sweep
@@ -151,6 +151,16 @@ class Sweeps:
     def shaped(self, port: int, shape: str) -> list[Echo]:
         """What SYNs of an odd shape to this port got back, one entry for every flow."""
         return [echo for asked, echo in self.singles if asked == port and echo.shape == shape]
+
+    def remarked(self, port: int) -> bool:
+        """Whether routers quote this port's SYNs with another DSCP than they were sent with."""
+        for echo in (echo for path in self.to(port) for echo in path.echoes):
+            icmp = echo.ran_out.packet.icmp if echo.ran_out is not None else None
+            quoted = icmp.quoted.ip if icmp is not None and icmp.quoted is not None else None
+            sent = echo.syn.packet.ip
+            if quoted is not None and sent is not None and quoted.tos & DSCP != sent.tos & DSCP:
+                return True
+        return False
 
     def hop_back(self, back: int) -> Router | None:
         """The only router whose reports pass so many routers on the way back; None when there is none, or several."""

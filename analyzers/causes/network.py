@@ -3,7 +3,7 @@
 from analyzers.after import NeverSpoke, SynAckAgain
 from analyzers.attempts.icmp import KINDS
 from analyzers.causes.filters import BY_ROUTES
-from analyzers.handshake import AbortedByClient, HalfOpen
+from analyzers.handshake import AbortedByClient, HalfOpen, Unheard
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
@@ -77,7 +77,7 @@ CAUSES = (
     ),
     Cause(
         "half-open.origin.client.left", "the client asked and left, as a SYN scanner does", "client-host",
-        requires=(seen(HalfOpen, client_tried=False),), source="nmap -sS in a public capture",
+        requires=(seen(HalfOpen, client_tried=False),), excludes=(seen(Unheard),), source="nmap -sS in a public capture",
     ),
     Cause(
         "half-open.network.path.ack-lost", "the SYN-ACK or the client's ACK is lost on the way", "unknown",

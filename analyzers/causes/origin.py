@@ -1,5 +1,6 @@
 """This host itself: its own packet filter, its routes, its network. Known only where a live diagnosis watched all interfaces."""
 
+from analyzers.handshake import HalfOpen, Unheard
 from analyzers.model import Cause, seen
 from analyzers.origin import NeighbourSilent, NothingSent, NoWayOut, SentElsewhere
 
@@ -33,6 +34,10 @@ CAUSES = (
     Cause(
         "silence.origin.neighbour", "nobody on this host's own network has the next hop's address, so nothing could be sent",
         "client-host", requires=(seen(NothingSent), seen(NeighbourSilent)), proof=(seen(NeighbourSilent),), source=_MEASURED,
+    ),
+    Cause(
+        "half-open.origin.local-rule", "a rule of this host itself keeps the target's answer out", "client-host",
+        requires=(seen(HalfOpen), seen(Unheard)), proof=(seen(Unheard),), source="measured: drop and reject rules in INPUT",
     ),
     *(
         Cause(

@@ -73,6 +73,8 @@ class Session:
             self._rounds()
         except KeyboardInterrupt:
             self.interrupted = True
+        except OSError as error:  # the network went away: what was recorded still tells
+            self.notes.append(f"asking ended early: {error.strerror or error}")
         finally:
             for flow in self.flows:
                 flow.close()
@@ -131,7 +133,7 @@ class Session:
 
     def _locate(self) -> None:
         """Hop by hop: where does the failing port's way end, and where those of other ports of the address?"""
-        if self.recorder is None:
+        if self.recorder is None or not self.network.source():
             return
         failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
         tracer = Tracer(self.network, self.recorder, self.address)

@@ -25,6 +25,7 @@ from netprobe.errors import UnreadableInput
 from netprobe.replay.inputs import Input, Recaller, display_name, open_input, start_times
 from netprobe.replay.interrupt import Interrupt
 
+_WAITED_NS = 1_000_000_000  # a kernel that has a SYN-ACK tells connect() at once
 _GAP_NS = 2_000_000_000  # files of a ring buffer follow each other sooner than this
 _LARGEST_TEMPORARY = 16 << 20  # bytes
 
@@ -117,7 +118,16 @@ class Replay:
         if id(service) in self._unsent:
             context, frames = self._unsent[id(service)]
             return diagnose_unsent(context, frames)
-        return diagnose(service, self.ledger, self.recall, self.watches, self.surroundings)
+        return diagnose(service, self.ledger, self.recall, self.watches, self.surroundings, self._unheard(service))
+
+    def _unheard(self, service: Service) -> frozenset[int]:
+        """The source ports of a live diagnosis's connections to the service whose connect() was still waiting at its end."""
+        contexts = (context for source in self.sources for context in source.contexts)
+        return frozenset(
+            call.local_port for context in contexts if context.target == service.address
+            for call in context.calls if call.port == service.port and call.errno in (None, "ETIMEDOUT")
+            and call.after_ns >= _WAITED_NS
+        )  # fmt: skip
 
 
 def replay(paths: list[str], progress: Progress | None = None) -> Replay:

@@ -106,3 +106,13 @@ def test_a_connection_that_this_host_translates_is_not_called_filtered(family: i
     found = verdict_in(said.stdout, net.target, 22)
     assert (found["cause"], found["strength"]) == ("reset.origin.translated", "proven"), said.stdout
     assert f"{gate} port 22" in said.stdout
+
+
+@pytest.mark.parametrize("verb", ["drop", "reject with tcp reset"])
+def test_an_answer_that_this_host_keeps_out_is_not_health(verb: str) -> None:
+    with lab.up(lab.load("healthy"), label=f"inbound-{os.getpid()}") as net:
+        hook = "type filter hook input priority 0;"
+        net.run("client", ["nft", f"table inet t {{ chain in {{ {hook} tcp sport 22 {verb}; }}; }}"]).check_returncode()
+        said = netprobe(net, "diagnose", "-n", "--json", net.target)
+    found = verdict_in(said.stdout, net.target, 22)
+    assert (found["cause"], found["strength"]) == ("half-open.origin.local-rule", "proven"), said.stdout
