@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from analyzers.attempts.attempt import Segment
+from analyzers.attempts.attempt import Segment, asked
 from analyzers.attempts.hops import initial_ttl
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.surroundings import asked
 from analyzers.fingerprints import makers
 from analyzers.model import Fact, fact
 

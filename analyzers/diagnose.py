@@ -49,6 +49,16 @@ def diagnose(
     `watches` tells per trace how long it was watched; `around` what the capture shows around the service; `unheard`, of a live
     diagnosis, the source ports of connections whose connect() did not return.
     """
+    subject = subject_of(service, ledger, recall, watches, around, unheard)
+    facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
+    return _verdict(subject, facts)
+
+
+def subject_of(
+    service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], around: Surroundings,
+    unheard: frozenset[int] = frozenset(),
+) -> Subject:  # fmt: skip
+    """What the verdict on this service is about."""
     groups = [part for group in _chosen(service.groups) for part in by_time(ledger, group, watches)]
     cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
     symptoms = [
@@ -58,9 +68,7 @@ def diagnose(
         for attempt, _ in cases
     ]
     skipped = len(service.members) - sum(len(group) for group in groups)
-    subject = Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped, unheard)
-    facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
-    return _verdict(subject, facts)
+    return Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped, unheard)
 
 
 def diagnose_unsent(context: Context, looped: tuple[int, ...] = ()) -> Verdict:

@@ -11,11 +11,11 @@ Two passive tests, each with cases in which it lies, so that what they say toget
 
 from collections.abc import Iterator
 
-from analyzers.attempts.attempt import Segment
+from analyzers.attempts.attempt import Segment, asked
 from analyzers.attempts.hops import initial_ttl, routers
 from analyzers.attempts.reflection import marks, reflection
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.surroundings import Answer, asked
+from analyzers.attempts.surroundings import Answer
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import duration, times
 from captures.packet import RST

@@ -6,11 +6,10 @@ somebody else speaks in its name (knowledge base T10).
 
 from collections.abc import Iterator
 
-from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.attempt import Attempt, Segment, asked
 from analyzers.attempts.hops import initial_ttl, routers
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.surroundings import asked
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
 from captures.packet import ACK, RST

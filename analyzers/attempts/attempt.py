@@ -1,6 +1,6 @@
 """One attempt with its kept frames decoded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from analyzers.attempts.columns import UNKNOWN
@@ -147,6 +147,12 @@ class Attempt:
                 break
             out += payload[behind:]
         return bytes(out)
+
+
+def asked(syns: Iterable[Segment], answer: Segment) -> Segment:
+    """The last SYN sent before an answer came."""
+    tries = list(syns)
+    return max((s for s in tries if s.number <= answer.number), key=lambda s: s.number, default=tries[0])
 
 
 def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:

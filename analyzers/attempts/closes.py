@@ -1,7 +1,6 @@
 """How an accepted connection stopped: how long the server had held it, and whether what ended it can be the server's."""
 
-from analyzers.attempts.attempt import Attempt, Segment
-from analyzers.attempts.surroundings import asked
+from analyzers.attempts.attempt import Attempt, Segment, asked
 from captures.packet import ACK, RST, SYN
 
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be compared

@@ -4,15 +4,15 @@ TTLs and marks are compared within one trace (one point of capture) only: from e
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from analyzers.attempts.attempt import Recall, Segment, materialise
+from analyzers.attempts.attempt import Recall, Segment, asked, materialise
 from analyzers.attempts.hops import routers
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Service, client_sides
+from analyzers.attempts.strays import Strays, strays
 from analyzers.attempts.sweeps import Sweeps, by_target, sweeps
 from captures.packet import Address
 
@@ -48,6 +48,7 @@ class Surroundings:
         self._index: dict[_Key, list[_Entry]] | None = None
         self._crowds: dict[tuple[frozenset[int], int], int] = {}
         self._probes: dict[Address, list[int]] | None = None
+        self._strays: Strays | None = None
 
     def answers(self, service: Service) -> tuple[Answer, ...]:
         """What the service's address answered to SYNs on other ports, as seen from the same place: the first of each
@@ -92,18 +93,14 @@ class Surroundings:
         traces = set(self._ledger.columns["trace"][service.members[:64]].tolist())
         if not mine or len(traces) != 1:
             return Sweeps((), str(service.address))
-        return sweeps(self._ledger, self._recall, mine, traces.pop(), service.address)
+        if self._strays is None:
+            self._strays = strays(self._ledger, self._recall)
+        return sweeps(self._ledger, self._recall, mine, traces.pop(), service.address, self._strays)
 
     def _answer(self, trace: int, port: int, kind: str, index: int) -> Answer:
         attempt = materialise(self._ledger, index, self._recall)
         assert attempt.answer is not None
         return Answer(trace, port, kind, asked(attempt.syns, attempt.answer), attempt.answer)
-
-
-def asked(syns: Iterable[Segment], answer: Segment) -> Segment:
-    """The last SYN sent before an answer came."""
-    tries = list(syns)
-    return max((s for s in tries if s.number <= answer.number), key=lambda s: s.number, default=tries[0])
 
 
 def _index(ledger: Ledger) -> dict[_Key, list[_Entry]]:

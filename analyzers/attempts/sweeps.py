@@ -4,19 +4,20 @@ A router looks at the TTL before its filters on forwarded packets: it still repo
 from the next TTL on. What refuses before routing, or is the end of the way, refuses at its own hop (knowledge base T1, T20).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
+from analyzers.attempts.attempt import Attempt, Recall, Segment, asked, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.reflection import DSCP, reflection
+from analyzers.attempts.strays import Strays, about
 from captures.packet import ACK, FIN, RST, SYN, Address
 
 _FLOW = 3  # TTLs of one flow that make a sweep
@@ -26,7 +27,8 @@ RAN_OUT = "ttl-exceeded"
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """What a SYN with this TTL got back: `kind` is syn-ack, rst, an ICMP kind, or "" when nothing came; `tries` were sent.
+    """What a SYN with this TTL got back: `kind` is syn-ack, rst, an ICMP kind, or "" when nothing came; `tries` were sent,
+    and `syn` is the last one before the answer.
 
     `ran_out` is the time-exceeded error where a router sent one, though something else answered as well.
     """
@@ -194,44 +196,60 @@ def by_target(ledger: Ledger) -> dict[Address, list[int]]:
     return out
 
 
-def sweeps(ledger: Ledger, recall: Recall, attempts: Iterable[int], trace: int, target: Address) -> Sweeps:
-    """The sweeps among these attempts that were seen at one place. Those whose flow changed are taken together by port."""
+def sweeps(
+    ledger: Ledger, recall: Recall, attempts: Iterable[int], trace: int, target: Address, strays: Strays
+) -> Sweeps:
+    """The sweeps among these attempts that were seen at one place. Those whose flow changed are taken together by port.
+    `strays` are errors which may tell of a probe whose ends were changed on the way."""
     flows: dict[tuple[str, int, int], list[Attempt]] = defaultdict(list)
     for number in attempts:
         attempt = materialise(ledger, number, recall)
         if attempt.trace == trace:
             flows[str(attempt.client), attempt.client_port, attempt.server_port].append(attempt)
+    strays = _unmistakable(strays, flows.values())
     changing: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
     paths, singles = [], []
     for (client, client_port, port), members in flows.items():
         if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
-            paths.append(Path(client_port, port, True, tuple(_echoes(members))))
+            paths.append(Path(client_port, port, True, tuple(_echoes(members, strays))))
         else:
             changing[client, port] += members
-            singles += [(port, echo) for echo in _echoes(members)]
+            singles += [(port, echo) for echo in _echoes(members, strays)]
     for (_, port), members in changing.items():
         if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
-            paths.append(Path(0, port, False, tuple(_echoes(members))))
+            paths.append(Path(0, port, False, tuple(_echoes(members, strays))))
     return Sweeps(paths, str(target), singles)
 
 
-def _echoes(members: Sequence[Attempt]) -> Iterator[Echo]:
+def _unmistakable(strays: Strays, flows: Iterable[Sequence[Attempt]]) -> Strays:
+    """Without those whose number several probes bore."""
+    if not strays:
+        return strays
+    bore = Counter((attempt.trace, attempt.syns[0].tcp.seq) for members in flows for attempt in members)
+    return {key: errors for key, errors in strays.items() if bore[key] == 1}
+
+
+def _echoes(members: Sequence[Attempt], strays: Strays) -> Iterator[Echo]:
     """One echo per TTL: a word of the target's counts more than an ICMP error, and that more than silence."""
     by_ttl: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in members:
         by_ttl[attempt.syns[0].ttl].append(attempt)
     for ttl in sorted(by_ttl):
-        answers = [pair for attempt in by_ttl[ttl] for pair in _answers(attempt)]
-        ran_out = next((segment for kind, segment in answers if kind == RAN_OUT), None)
-        best = min(answers, key=lambda pair: (pair[0] not in ("rst", "syn-ack"), pair[0] == RAN_OUT), default=None)
-        kind, answer = best or ("", None)
+        answers = [(*pair, attempt.syns) for attempt in by_ttl[ttl] for pair in _answers(attempt, strays)]
+        ran_out = next((segment for kind, segment, _ in answers if kind == RAN_OUT), None)
+        best = min(answers, key=lambda one: (one[0] not in ("rst", "syn-ack"), one[0] == RAN_OUT), default=None)
         tries = sum(len(attempt.syns) for attempt in by_ttl[ttl])
-        yield Echo(ttl, kind, by_ttl[ttl][0].syns[0], answer, ran_out, tries)
+        if best is None:
+            yield Echo(ttl, "", by_ttl[ttl][0].syns[0], None, ran_out, tries)
+        else:
+            kind, answer, syns = best
+            yield Echo(ttl, kind, asked(syns, answer), answer, ran_out, tries)
 
 
-def _answers(attempt: Attempt) -> Iterator[tuple[str, Segment]]:
-    for segment in attempt.segments:
-        if segment.icmp and segment.client and segment.packet.icmp is not None:
+def _answers(attempt: Attempt, strays: Strays) -> Iterator[tuple[str, Segment]]:
+    changed = about(attempt.syns[0], attempt.trace, strays) if strays else []
+    for segment in (*attempt.segments, *changed):
+        if segment.icmp and (segment.client or segment in changed) and segment.packet.icmp is not None:
             icmp = segment.packet.icmp
             yield kind_of(icmp.version, icmp.type, icmp.code), segment
         elif not segment.client and segment.has(SYN | ACK):

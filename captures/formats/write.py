@@ -1,9 +1,11 @@
 """pcapng, written: the blocks of an evidence file as bytes. Pure: whoever calls puts them where they belong.
 
-Source: draft-ietf-opsawg-pcapng (sections 4.1 to 4.3, 4.6; options of the enhanced packet block).
+Source: draft-ietf-opsawg-pcapng (sections 4.1 to 4.3, 4.5, 4.6; options of the enhanced packet block).
 """
 
 import struct
+from collections.abc import Mapping
+from ipaddress import ip_address
 
 _NANOSECONDS = 9
 INBOUND, OUTBOUND = 1, 2
@@ -43,6 +45,16 @@ def statistics(number: int, ts_ns: int, received: int, dropped: int, delivered: 
     options = _option(4, struct.pack("<Q", received)) + _option(5, struct.pack("<Q", dropped))
     options += b"" if delivered is None else _option(8, struct.pack("<Q", delivered))
     return _block(5, head + options)
+
+
+def names(known: Mapping[str, str]) -> bytes:
+    """A name resolution block: the name of each address."""
+    records = b""
+    for address, name in known.items():
+        packed = ip_address(address).packed
+        value = packed + name.encode() + b"\0"
+        records += struct.pack("<HH", 1 if len(packed) == 4 else 2, len(value)) + value + bytes(-len(value) % 4)
+    return _block(4, records + bytes(4))
 
 
 def _option(code: int, value: bytes) -> bytes:

@@ -15,6 +15,7 @@ _FEW_COLLECTIONS = 100_000  # objects made between two: importing makes many, an
 _COMMANDS = {
     "demo": "Make a forged reset on this machine and find it out.",
     "diagnose": "Ask a host over the wire who refuses the connection, and why.",
+    "trace": "Show the way hop by hop, and where on it the rejection begins.",
     "probe": "Ask many ports and hosts the SYN question only.",
     "capture": "Listen on an interface and say of every attempt that fails why.",
     "interfaces": "List what can be listened on.",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -39,13 +40,14 @@ Exit codes:
 @click.option(
     "-w", "--write", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the evidence here (pcapng)."
 )
+@click.option("--path", "with_path", is_flag=True, help="Show the way hop by hop as well, where it was traced.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document (schema netprobe.report/1).")
 @click.option(
     "-n", "--numeric", is_flag=True, help="Take names as they are: no ssh_config, addresses only in the report."
 )
 def command(
     targets: tuple[str, ...], family: int | None, port: int | None, device: str, source: str, wait: float, budget: int,
-    only_syn: bool, path: Path | None, as_json: bool, numeric: bool,
+    only_syn: bool, path: Path | None, with_path: bool, as_json: bool, numeric: bool,
 ) -> None:  # fmt: skip
     """Connect to HOST as ssh would, record what happens on every interface, and say who refused, where, on what evidence.
 
@@ -53,11 +55,17 @@ def command(
     address of a name is asked. At most four connections go to the port and a few to one unused port of the same address.
     Recording needs root or CAP_NET_RAW.
     """
+    shows = ("verdict", "path") if with_path else ("verdict",)
+    found = wanted(targets, family or 0, port, numeric)
+    sys.exit(run(found, Options(wait, budget, source, device, only_syn), path, as_json, numeric, shows))
+
+
+def wanted(targets: Iterable[str], family: int, port: int | None, numeric: bool) -> list[Target]:
+    """What was typed, resolved; a usage error where that cannot be."""
     try:
-        wanted = [_resolved(typed, family or 0, port, numeric) for typed in targets]
+        return [_resolved(typed, family, port, numeric) for typed in targets]
     except BadTarget as error:
         raise click.UsageError(str(error)) from None
-    sys.exit(run(wanted, Options(wait, budget, source, device, only_syn), path, as_json, numeric))
 
 
 def _resolved(typed: str, family: int, port: int | None, numeric: bool) -> Target:
@@ -67,8 +75,10 @@ def _resolved(typed: str, family: int, port: int | None, numeric: bool) -> Targe
     return Target(found.typed, found.name, port, found.addresses)
 
 
-def run(targets: list[Target], options: Options, path: Path | None, as_json: bool, numeric: bool) -> int:
-    """Ask all targets and report each as soon as it is known; returns the exit code."""
+def run(
+    targets: list[Target], options: Options, path: Path | None, as_json: bool, numeric: bool, shows: tuple[str, ...]
+) -> int:
+    """Ask all targets and report each as soon as it is known; `shows` the verdict, the path, or both. Returns the exit code."""
     from netprobe.live import evidence, privileges
     from netprobe.live.diagnosis import Asked, ask, judge, opened
     from netprobe.report import live
@@ -99,9 +109,9 @@ def run(targets: list[Target], options: Options, path: Path | None, as_json: boo
                 bad = bad or not verdict.cause.startswith("healthy")
                 outcomes.append((asked.address, verdict.cause))
                 if as_json:
-                    document.append(live.part(target, asked, done, service, verdict))
+                    document.append(live.part(target, asked, done, service, verdict, numeric, "path" in shows))
                 else:
-                    _show(live.lines(asked, done, service, verdict, numeric))
+                    _show(live.lines(asked, done, service, verdict, numeric, shows))
             if not judged:
                 outcomes.append((asked.address, "healthy" if live.greeted(asked.context) else "not judged"))
                 if as_json:

@@ -54,6 +54,7 @@ Exit codes:
     help="Only attempts that began at or after TIME (ISO 8601, UTC unless it says otherwise, or epoch seconds).",
 )
 @click.option("--until", type=TimeOfCapture(), metavar="TIME", help="Only attempts that began before TIME.")
+@click.option("--path", "with_path", is_flag=True, help="Show the way hop by hop of what was traced.")
 @click.option("--failed", is_flag=True, help="Leave out healthy services.")
 @click.option(
     "-n",
@@ -63,7 +64,7 @@ Exit codes:
 )
 def command(
     files: tuple[str, ...], sample: str | None, as_json: bool, as_jsonl: bool, hosts: tuple[str, ...], ports: tuple[int, ...],
-    outcomes: tuple[str, ...], since: int | None, until: int | None, failed: bool, numeric: bool,
+    outcomes: tuple[str, ...], since: int | None, until: int | None, with_path: bool, failed: bool, numeric: bool,
 ) -> None:  # fmt: skip
     """Say how every TCP connection attempt in a capture ended, and why.
 
@@ -72,12 +73,14 @@ def command(
     """
     if as_json and as_jsonl:
         raise click.UsageError("--json and --jsonl exclude each other")
+    if with_path and as_jsonl:
+        raise click.UsageError("--path is about services: it goes with the report or with --json")
     with _inputs(files, sample) as paths:
         filters = Filters.parse(hosts, ports, outcomes, since, until)
         with _progress(paths) as progress:
             reading = replay(paths, progress)
         with reading as done:
-            code = _report(done, filters, as_json, as_jsonl, failed, numeric)
+            code = _report(done, filters, as_json, as_jsonl, with_path, failed, numeric)
         sys.exit(code)
 
 
@@ -130,7 +133,9 @@ def _progress(paths: Sequence[str]) -> Iterator[Progress | None]:
         yield advance
 
 
-def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, failed: bool, numeric: bool) -> int:
+def _report(
+    done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, with_path: bool, failed: bool, numeric: bool
+) -> int:
     unread = [source for source in done.sources if source.error]
     for source in unread:
         click.echo(f"netprobe: {source.error}", err=True)
@@ -158,10 +163,10 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
                 if not (failed and healthy):
                     yield service, verdict
 
-        for piece in document(done, judged()):
+        for piece in document(done, judged(), with_path, numeric):
             click.echo(piece, nl=False)
     else:
-        bad = _print(done, chosen, nothing, filters, failed, numeric)
+        bad = _print(done, chosen, nothing, filters, with_path, failed, numeric)
     if done.interrupted:
         return 130
     if unread:
@@ -169,9 +174,11 @@ def _report(done: Replay, filters: Filters, as_json: bool, as_jsonl: bool, faile
     return 4 if nothing else 1 if bad else 0
 
 
-def _print(done: Replay, chosen: Array, nothing: bool, filters: Filters, failed: bool, numeric: bool) -> bool:
+def _print(
+    done: Replay, chosen: Array, nothing: bool, filters: Filters, with_path: bool, failed: bool, numeric: bool
+) -> bool:
     from netprobe.cli.output import printer
-    from netprobe.report import terminal
+    from netprobe.report import path, terminal
 
     show = printer()
     for source in done.sources:
@@ -182,4 +189,5 @@ def _print(done: Replay, chosen: Array, nothing: bool, filters: Filters, failed:
         return False
     if count_services(done.ledger, chosen) > _SHOW_EACH:
         return terminal.show_alike(alike(done.ledger, chosen), show, failed)
-    return terminal.show_services(done, done.services(chosen), show, failed, numeric)
+    more = path.way_lines if with_path else None
+    return terminal.show_services(done, done.services(chosen), show, failed, numeric, more)

@@ -11,9 +11,11 @@ from analyzers.attempts.context import Context
 from analyzers.attempts.services import Service
 from analyzers.model import Verdict
 from netprobe.live import evidence
+from netprobe.live.names import names_of
 from netprobe.live.network import Kernel, Network
 from netprobe.live.session import Options, Session, Tell
 from netprobe.live.target import Target
+from netprobe.live.trace import senders
 from netprobe.replay.run import Replay, replay
 
 
@@ -56,7 +58,11 @@ def ask(
         kept = None
         if session.recorder is not None:
             chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-{number + 1}")
-            data = evidence.pcapng(session.recorder.frames, context, session.recorder.dropped)
+            frames = session.recorder.frames
+            wanted = options.names and not session.interrupted
+            data = evidence.pcapng(
+                frames, context, session.recorder.dropped, names_of(senders(frames)) if wanted else {}
+            )
             kept = evidence.keep(data, context, chosen)
         yield Asked(address, context, kept, session.interrupted)
         if session.interrupted:

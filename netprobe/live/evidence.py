@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analyzers.attempts.context import Context
@@ -14,12 +14,15 @@ _RAW = 101  # LINKTYPE_RAW: the packet begins with its IP header
 _KEPT = 20
 
 
-def pcapng(frames: Iterable[Frame], context: Context, dropped: int = 0) -> bytes:
-    """The whole file. Frames stand in order of time, so that their numbers are known: from 1."""
+def pcapng(
+    frames: Iterable[Frame], context: Context, dropped: int = 0, names: Mapping[str, str] | None = None
+) -> bytes:
+    """The whole file. Frames stand in order of time, so that their numbers are known: from 1. `names` are those of addresses."""
     ordered = sorted(frames, key=lambda frame: frame.ts_ns)
     devices = list(dict.fromkeys(frame.device for frame in ordered)) or [context.device or "none"]
     out = [write.section(context.comment(), f"netprobe {__version__}")]
     out += [write.interface(_RAW, device) for device in devices]
+    out += [write.names(names)] if names else []
     out += [write.packet(devices.index(f.device), f.ts_ns, f.data, f.direction) for f in ordered]
     for number, device in enumerate(devices):
         seen = sum(frame.device == device for frame in ordered)

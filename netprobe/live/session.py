@@ -5,11 +5,12 @@ the marks of what answered, and the same port from other source ports. Never mor
 run, at most three of which may be accepted, so that no limit, penalty or ban is met (knowledge base, section 9).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 
 from analyzers.attempts.context import Call, Context
 from analyzers.attempts.ends import MDA_FLOWS
+from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.sweeps import RAN_OUT
 from analyzers.words import first_line
 from captures.packet import decode
@@ -17,7 +18,7 @@ from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.network import Kernel, Network, Recording
 from netprobe.live.recorder import Frame
-from netprobe.live.trace import RAW, Sweep, Tracer, heard_from
+from netprobe.live.trace import MOST_PACKETS, RAW, Heard, Sweep, Tracer, heard_from
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
@@ -32,13 +33,21 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`wait_s` is how long an unanswered SYN is waited for: over 3.2 s, as a router may report a dead host that late."""
+    """`wait_s` is how long an unanswered SYN is waited for: over 3.2 s, as a router may report a dead host that late.
+
+    `trace`: the way is asked for even where nothing fails, up to `most_hops`, with so many `flows` more to the port. `names`:
+    DNS is asked for the names of those who answered.
+    """
 
     wait_s: float = 4.5
     budget: int = 4
     source: str = ""
     device: str = ""
     only_syn: bool = False
+    trace: bool = False
+    flows: int = 0
+    most_hops: int = MOST_HOPS
+    names: bool = False
 
 
 @dataclass
@@ -128,7 +137,7 @@ class Session:
             self._pause(_REPEAT_S)
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
-        if not came_up:
+        if not came_up or self.options.trace:
             self._locate()
 
     def _locate(self) -> None:
@@ -136,29 +145,18 @@ class Session:
         if self.recorder is None or not self.network.source():
             return
         failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
-        tracer = Tracer(self.network, self.recorder, self.address)
+        most, flows = self.options.most_hops, self.options.flows
+        tracer = Tracer(self.network, self.recorder, self.address, most, MOST_PACKETS + 2 * most * flows)
         frames = list(self.recorder.frames)
         answers = {port: heard_from(frames, port) for port in (self.port, CONTROL_PORT)}
         limited = self._limited(failing)
         if not limited:
             answers |= tracer.knock(port for port in USUAL_PORTS if port not in answers)
         alive = [port for port, heard in answers.items() if heard and heard.kind == "syn-ack" and port != self.port]
-        swept: dict[int, Sweep] = {}
-        for port in (self.port, CONTROL_PORT, *alive[:1]):
-            heard = answers[port]
-            own = (
-                0
-                if heard and heard.kind == RAN_OUT
-                else heard.hops
-                if heard
-                else max((h.hops for h in answers.values() if h), default=0)
-            )
-            self.tell(f"tracing the way to port {port}")
-            again = failing.local_port if port == self.port and failing.errno else 0
-            found = tracer.sweep(port, own, limited=heard is not None and heard.kind != "rst", sport=again)
-            swept[port] = found
-            if (ending := found.heard.get(found.end)) is not None:
-                self.tell(f"port {port}: {ending.kind} from TTL {found.end} on")
+        again = failing.local_port if failing.errno else 0
+        swept = {self.port: self._sweep(tracer, self.port, answers, again)}
+        for port in (CONTROL_PORT, *alive[:1]):
+            swept[port] = self._sweep(tracer, port, answers)
 
         near = swept[self.port].end or swept[self.port].last + 1
         far = [port for port, sweep in swept.items() if port != self.port and sweep.end > near]
@@ -168,6 +166,20 @@ class Session:
             tracer.odd(self.port, CONTROL_PORT)
         if far:
             tracer.flows(far[-1], near, MDA_FLOWS - len(far))
+        for _ in range(flows):
+            self._sweep(tracer, self.port, answers)
+
+    def _sweep(self, tracer: Tracer, port: int, answers: Mapping[int, Heard | None], sport: int = 0) -> Sweep:
+        """The hops to a port, according to what a first SYN to it and to others had as `answers`."""
+        heard = answers[port]
+        distance = max((h.hops for h in answers.values() if h), default=0)
+        if heard is not None:
+            distance = 0 if heard.kind == RAN_OUT else heard.hops
+        self.tell(f"tracing the way to port {port}")
+        found = tracer.sweep(port, distance, limited=heard is not None and heard.kind != "rst", sport=sport)
+        if (ending := found.heard.get(found.end)) is not None:
+            self.tell(f"port {port}: {ending.kind} from TTL {found.end} on")
+        return found
 
     def _plan(self, speaks: str) -> Plan:
         return Plan(self.port, speaks, self.options.wait_s)

@@ -68,10 +68,19 @@ class Sweep:
 
 
 class Tracer:
-    """Sends probes to one address and reads their answers from the recording; `sent` counts them, `most_packets` bounds them."""
+    """Sends probes to one address and reads their answers from the recording; `sent` counts them, `most_packets` bounds them,
+    `most_hops` their TTLs."""
 
-    def __init__(self, network: Network, recording: Recording, address: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        recording: Recording,
+        address: str,
+        most_hops: int = MOST_HOPS,
+        most_packets: int = MOST_PACKETS,
+    ) -> None:
         self._network, self._recording, self._address = network, recording, address
+        self._most_hops, self._most_packets = most_hops, most_packets
         self._source = network.source()
         self._read = len(recording.frames)
         self._probes: dict[tuple[int, int], tuple[Sweep, int]] = {}
@@ -85,13 +94,13 @@ class Tracer:
         none is asked. Hops that kept silent are asked once more. `sport` asks with the flow of an earlier connection.
         """
         sweep = Sweep(port, self._network.hold(sport))
-        most = min(MOST_HOPS, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else _STEP)
+        most = min(self._most_hops, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else _STEP)
         self._ask(sweep, range(1, most + 1))
         if limited and not sweep.end:
             self._again(sweep)
-        while not sweep.end and not sweep.loops and most < MOST_HOPS and (distance or sweep.last > most - _STEP):
+        while not sweep.end and not sweep.loops and most < self._most_hops and (distance or sweep.last > most - _STEP):
             distance = 0
-            self._ask(sweep, range(most + 1, min(MOST_HOPS, most + _STEP) + 1))
+            self._ask(sweep, range(most + 1, min(self._most_hops, most + _STEP) + 1))
             most += _STEP
         self._again(sweep)
         return sweep
@@ -136,7 +145,7 @@ class Tracer:
 
     def _send(self, sweep: Sweep, ttl: int, shape: str = "") -> None:
         sweep.heard.setdefault(ttl, None)
-        if self.sent >= MOST_PACKETS:
+        if self.sent >= self._most_packets:
             return
         self.sent += 1
         seq = (sweep.sport << 16) + (ttl << 8)
@@ -185,6 +194,12 @@ def heard_from(frames: Iterable[Frame], port: int) -> Heard | None:
     """The first answer to any SYN to this port among recorded frames."""
     answers = (_answer(frame.data) for frame in frames if frame.direction == INBOUND)
     return next((answer[2] for answer in answers if answer is not None and answer[1] == port), None)
+
+
+def senders(frames: Iterable[Frame]) -> set[str]:
+    """The addresses from which SYNs were answered."""
+    answers = (_answer(frame.data) for frame in frames if frame.direction == INBOUND)
+    return {answer[2].sender for answer in answers if answer is not None}
 
 
 def _answer(data: bytes) -> tuple[tuple[int, int], int, Heard] | None:

@@ -12,11 +12,12 @@ from analyzers.attempts.attempt import FILE_SHIFT, Attempt, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.context import Context, read
 from analyzers.attempts.ledger import Ledger, close
+from analyzers.attempts.route import Route, route
 from analyzers.attempts.services import Service, services
 from analyzers.attempts.subject import Watch
 from analyzers.attempts.surroundings import Surroundings
 from analyzers.attempts.track import Tracker
-from analyzers.diagnose import diagnose, diagnose_unsent
+from analyzers.diagnose import diagnose, diagnose_unsent, subject_of
 from analyzers.model import Verdict
 from captures.formats import Window
 from captures.packet import Address
@@ -113,6 +114,12 @@ class Replay:
 
     def attempt(self, index: int) -> Attempt:
         return materialise(self.ledger, index, self.recall)
+
+    def route(self, service: Service) -> Route | None:
+        """The way to the service, hop by hop; None where no sweep of its port was captured."""
+        if id(service) in self._unsent:
+            return None
+        return route(subject_of(service, self.ledger, self.recall, self.watches, self.surroundings))
 
     def verdict(self, service: Service) -> Verdict:
         if id(service) in self._unsent:

@@ -16,6 +16,7 @@ from analyzers.model import Verdict
 from captures.packet import RST
 from netprobe.replay.run import Replay, Source
 from netprobe.report.community import community_id
+from netprobe.report.path_document import way_object
 from netprobe.words import advice
 
 SCHEMA = "netprobe.report/1"
@@ -29,8 +30,11 @@ def timestamp(ns: int) -> str:
     return f"{sign}{seconds}.{rest:09d}"
 
 
-def document(replay: Replay, services: Iterable[tuple[Service, Verdict]]) -> Iterator[str]:
-    """The whole report as one JSON document, in pieces: a line for its head, a line a service, a line for its end."""
+def document(
+    replay: Replay, services: Iterable[tuple[Service, Verdict]], path: bool = False, numeric: bool = False
+) -> Iterator[str]:
+    """The whole report as one JSON document, in pieces: a line for its head, a line a service, a line for its end. With `path`
+    each service has the way to it where it was traced."""
     names = [source.name for source in replay.sources if not source.error]
     head = {
         "schema": SCHEMA,
@@ -40,7 +44,8 @@ def document(replay: Replay, services: Iterable[tuple[Service, Verdict]]) -> Ite
     yield _json(head)[:-1] + ', "services": ['
     separator = "\n"
     for service, verdict in services:
-        yield separator + _json(service_object(service, verdict, names))
+        found = service_object(service, verdict, names)
+        yield separator + _json(found | (way_object(replay, service, numeric) if path else {}))
         separator = ",\n"
     yield "\n]}\n"
 

@@ -12,14 +12,38 @@ from netprobe.live.flow import explained
 from netprobe.live.target import Target
 from netprobe.replay.run import Replay
 from netprobe.report.document import SCHEMA, service_object, source_object
-from netprobe.report.terminal import Line, service_lines
+from netprobe.report.path import way_lines
+from netprobe.report.path_document import way_object
+from netprobe.report.terminal import Line, name_of, service_lines, verdict_lines
 
 
-def lines(asked: Asked, done: Replay, service: Service, verdict: Verdict, numeric: bool) -> Iterator[Line]:
-    """The verdict on one address, and where its evidence is."""
-    yield from service_lines(done, service, verdict, numeric)
+def lines(
+    asked: Asked, done: Replay, service: Service, verdict: Verdict, numeric: bool, shows: Sequence[str] = ("verdict",)
+) -> Iterator[Line]:
+    """The verdict on one address or the way to it, or both, and where its evidence is."""
+    if "verdict" in shows:
+        yield from service_lines(done, service, verdict, numeric)
+        yield from way_lines(done, service, verdict, numeric) if "path" in shows else ()
+    else:
+        yield from _traced(done, service, verdict, numeric)
     yield from _calls(asked.context)
     yield [("  Evidence file: ", "dim"), (str(asked.path), "dim")]
+
+
+def _traced(done: Replay, service: Service, verdict: Verdict, numeric: bool) -> Iterator[Line]:
+    """The way first, then the verdict in short: what speaks for it `replay` tells of the evidence file."""
+    yield []
+    yield [(f"{name_of(done, str(service.address), numeric)} port {service.port}", "bold")]
+    way = list(way_lines(done, service, verdict, numeric))
+    if not way:
+        why = (
+            "the way was not traced"
+            if len(service.members)
+            else "no SYN left this host, so that there is no way to show"
+        )
+        way = [[(f"  {why}", "dim")]]
+    yield from way
+    yield from verdict_lines(verdict)
 
 
 def unjudged_lines(target: Target, asked: Asked) -> Iterator[Line]:
@@ -67,12 +91,15 @@ def name_lines(target: Target, outcomes: Sequence[tuple[str, str]]) -> Iterator[
         yield [("  ssh tries them in this order and prints the error of the last one only.", "dim")]
 
 
-def part(target: Target, asked: Asked, done: Replay, service: Service, verdict: Verdict) -> dict[str, Any]:
-    """One address for the document."""
+def part(
+    target: Target, asked: Asked, done: Replay, service: Service, verdict: Verdict, numeric: bool, path: bool
+) -> dict[str, Any]:
+    """One address for the document; with `path` the way to it."""
+    found = service_object(service, verdict, [source.name for source in done.sources])
     return {
         "target": _target(target, asked.context),
         "sources": [source_object(source) for source in done.sources],
-        "service": service_object(service, verdict, [source.name for source in done.sources]),
+        "service": found | (way_object(done, service, numeric) if path else {}),
     }
 
 

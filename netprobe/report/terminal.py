@@ -17,6 +17,7 @@ from netprobe.words import advice
 Span = tuple[str, str]
 Line = list[Span]
 Show = Callable[[Iterable[Line]], None]
+More = Callable[[Replay, Service, Verdict, bool], Iterable[Line]]
 
 WIDTH = 80
 FAILED = frozenset(
@@ -65,10 +66,13 @@ def source_lines(source: Source) -> Iterator[Line]:
 
 def name_of(replay: Replay, address: str, numeric: bool) -> str:
     """The address, with the name that the capture's own name records give it."""
-    if numeric:
-        return address
-    name = next((s.names[address] for s in replay.sources if address in s.names), "")
+    name = "" if numeric else known_name(replay, address)
     return f"{address} ({name})" if name else address
+
+
+def known_name(replay: Replay, address: str) -> str:
+    """The name that the capture's own name records give the address, "" for none."""
+    return next((s.names[address] for s in replay.sources if address in s.names), "")
 
 
 def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: bool) -> Iterator[Line]:
@@ -96,16 +100,7 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
             "dim",
         )
     ]
-    yield [
-        ("  ", ""),
-        (verdict.cause, "bold"),
-        ("  ", ""),
-        (verdict.strength.word.upper(), strength_style(verdict)),
-    ]
-    yield from wrapped(verdict.summary[0].upper() + verdict.summary[1:] + ".", "  ", "")
-    place = place_text(verdict)
-    if place:
-        yield from wrapped(f"Where: {place}", "  ", "")
+    yield from verdict_lines(verdict)
     yield [("  Evidence", "underline")]
     for evidence in verdict.evidence:
         yield from cited(evidence.text, frame_text(evidence.frames, names))
@@ -119,6 +114,15 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
             yield from wrapped(step["why"], "    ", "")
             yield [("      $ ", "dim"), (step["command"], "cyan")]
     yield [(f"  More: netprobe explain {verdict.cause}", "dim")]
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[Line]:
+    """Cause and strength, what that means, and where."""
+    yield [("  ", ""), (verdict.cause, "bold"), ("  ", ""), (verdict.strength.word.upper(), strength_style(verdict))]
+    yield from wrapped(verdict.summary[0].upper() + verdict.summary[1:] + ".", "  ", "")
+    place = place_text(verdict)
+    if place:
+        yield from wrapped(f"Where: {place}", "  ", "")
 
 
 def place_text(verdict: Verdict) -> str:
@@ -172,18 +176,27 @@ def _alternative_lines(verdict: Verdict) -> Iterator[Line]:
         yield from wrapped(f"because: {why}", "      ", "dim")
 
 
-def show_services(replay: Replay, services: Sequence[Service], show: Show, failed: bool, numeric: bool) -> bool:
-    """Print every service with its verdict, failing ones first; True when something failed."""
+def show_services(
+    replay: Replay, services: Sequence[Service], show: Show, failed: bool, numeric: bool, more: More | None = None
+) -> bool:
+    """Print every service with its verdict and what `more` there is to say, failing ones first; True when something failed."""
     judged = [(service, replay.verdict(service)) for service in services]
     healthy = [pair for pair in judged if pair[1].cause.startswith("healthy")]
     failing = [pair for pair in judged if not pair[1].cause.startswith("healthy")]
+    more = more or _nothing_more
     for service, verdict in failing:
         show(service_lines(replay, service, verdict, numeric))
+        show(more(replay, service, verdict, numeric))
     if healthy and not failed:
         show([[]])
         for service, verdict in healthy:
             show(service_lines(replay, service, verdict, numeric))
+            show(more(replay, service, verdict, numeric))
     return any(not verdict.cause.startswith("unseen") for _, verdict in failing)
+
+
+def _nothing_more(*_: object) -> Iterable[Line]:
+    return ()
 
 
 def show_alike(groups: Sequence[Alike], show: Show, failed: bool) -> bool:

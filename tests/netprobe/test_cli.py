@@ -199,7 +199,7 @@ def test_ctrl_c_reports_what_was_read(tmp_path: Path) -> None:
     assert json.loads(out.splitlines()[0])["outcome"] == "refused-rst"
 
 
-@pytest.mark.parametrize("name", ["", "capture", "interfaces", "replay", "explain", "lab", "samples"])
+@pytest.mark.parametrize("name", ["", "trace", "capture", "interfaces", "replay", "explain", "lab", "samples"])
 def test_help_reads_as_agreed(name: str) -> None:
     text = run(*([name] if name else []), "--help").stdout
     golden = Path(__file__).parent.parent / "golden" / f"help{'-' + name if name else ''}.txt"

@@ -136,11 +136,6 @@ def options_of(options: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def padded(options: bytes) -> bytes:
-    """Filled up with no-operations to whole words, as a header needs."""
-    return options + b"\1" * (-len(options) % 4)
-
-
 def error(kind: str, about: Datagram, src: str, ttl: int = 64, room: int = 0, ident: int = 0) -> Datagram:
     """The ICMP error of this kind about a packet, as Linux marks it. `ident` serves as the flow label in IPv6, `room`
     is how many bytes behind the IP header are quoted, 0 for many."""

@@ -53,6 +53,15 @@ def test_scapy_and_our_own_reader_read_what_is_written() -> None:
     assert read(reader.comments[0]) == context()
 
 
+def test_names_are_read_again_and_do_not_count_as_frames() -> None:
+    names = {SERVER4: "box.example.net", "2001:db8::1": "gw.example.net"}
+    data = pcapng(frames("0 > S 1000"), context(), names=names)
+    reader = open_capture(io.BytesIO(data).readinto)
+    assert [len(window) for window in reader] == [1]
+    assert reader.names == names
+    assert len(list(PcapNgReader(io.BytesIO(data)))) == 1
+
+
 @pytest.mark.parametrize(
     "damage", ["", "netprobe.context/1 {", "netprobe.context/1 []", 'netprobe.context/1 {"name": 1}', "hello"]
 )

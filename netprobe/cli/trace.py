@@ -1,0 +1,74 @@
+"""`netprobe trace`: the way itself, hop by hop, and where on it the rejection begins."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from netprobe.cli.diagnose import run, wanted
+from netprobe.live.session import Options
+
+MOST_FLOWS = 8
+
+EXIT_CODES = """
+\b
+Exit codes:
+  0  every address that was asked is healthy
+  1  at least one address failed
+  2  usage error, or a target that does not resolve
+  3  this user may not send raw packets
+  5  the report or the evidence could not be written
+  130  interrupted by Ctrl-C; what was known until then is reported
+"""
+
+
+@click.command("trace", epilog=EXIT_CODES)
+@click.argument("target", metavar="HOST[:PORT]")
+@click.option("-4", "family", flag_value=4, type=int, help="IPv4 addresses only.")
+@click.option("-6", "family", flag_value=6, type=int, help="IPv6 addresses only.")
+@click.option("-p", "--port", type=click.IntRange(1, 65535), help="The port of a target that names none (22).")
+@click.option("-i", "--interface", "device", default="", metavar="NAME", help="Send through this interface only.")
+@click.option("--source", default="", metavar="ADDR", help="Send from this address.")
+@click.option(
+    "--flows", default=1, type=click.IntRange(0, MOST_FLOWS), help="Trace from so many further source ports (1)."
+)
+@click.option("--max-hops", "most_hops", default=30, type=click.IntRange(3, 30), help="Largest TTL to send (30).")
+@click.option(
+    "--only-syn", is_flag=True, help="Send plain SYNs only: no signed, damaged or contradictory ones (SYN with FIN)."
+)
+@click.option(
+    "-w", "--write", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the evidence here (pcapng)."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document (schema netprobe.report/1).")
+@click.option("-n", "--numeric", is_flag=True, help="Addresses only: DNS is not asked for names, nor ssh_config.")
+def command(
+    target: str, family: int | None, port: int | None, device: str, source: str, flows: int, most_hops: int, only_syn: bool,
+    path: Path | None, as_json: bool, numeric: bool,
+) -> None:  # fmt: skip
+    """Show the way to HOST hop by hop: who answers, for the port and for a control port, and where the rejection begins.
+
+    Asks as diagnose does, and traces the way even where nothing fails: SYNs with rising TTL, one source port for a flow, so
+    that balancing by flow does not mix ways. The row shows the round trip time, how many routers the answer passed on
+    its way back, MPLS labels, and what was changed on the way, as the quoted packet tells. Needs root or CAP_NET_RAW.
+    """
+    found = wanted((target,), family or 0, port, numeric)
+    if reason := _unable(found[0].addresses[0]):
+        click.echo(f"netprobe: {reason}", err=True)
+        sys.exit(3)
+    options = Options(
+        source=source, device=device, only_syn=only_syn, trace=True, flows=flows, most_hops=most_hops, names=not numeric
+    )
+    sys.exit(run(found, options, path, as_json, numeric, shows=("path",)))
+
+
+def _unable(address: str) -> str:
+    """Why this user cannot trace, "" when nothing is in the way."""
+    from netprobe.live.recorder import Recorder
+
+    try:
+        Recorder(address).close()
+    except PermissionError:
+        return "raw packets need root or CAP_NET_RAW: sudo netprobe trace ..."
+    except OSError as error:
+        return f"raw packets cannot be sent here: {error.strerror or error}"
+    return ""
