@@ -6,7 +6,10 @@ class UnreadableInput(Exception):
 
 
 class BadTarget(Exception):
-    """What was to be diagnosed cannot be asked; the text is one line for the user."""
+    """What was to be diagnosed cannot be asked; the text is one line for the user, without what a terminal would obey."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(c if c.isprintable() else "?" for c in text))
 
 
 class NotAllowed(Exception):

@@ -89,6 +89,15 @@ def run(
         if progress:
             click.echo(f"\r\x1b[K{line}", nl=False, err=True)
 
+    try:
+        evidence.check(path)
+    except OSError as error:
+        place = path or evidence.directory()
+        click.echo(
+            f"netprobe: the evidence cannot be written to {place}: {error.strerror}; -w FILE names another place",
+            err=True,
+        )
+        return 5
     networks = opened(targets, options)
     privileges.drop(path if path is not None else evidence.directory())
     bad = unjudged = interrupted = False

@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Iterable, Mapping
+from errno import EACCES
 from pathlib import Path
+from tempfile import gettempdir
 
 from analyzers.attempts.context import Context
 from captures.formats import write
@@ -36,13 +38,36 @@ def directory() -> Path:
     return Path(base) / "netprobe" / "evidence"
 
 
+def check(path: Path | None) -> None:
+    """Raises OSError when the evidence could not be written, before anything is asked that would be lost."""
+    if path is not None:
+        path.open("ab").close()
+    else:
+        _folder()
+
+
+def _folder() -> Path:
+    """Where evidence is kept, made if need be; a folder for temporary files where this user's own cannot be written."""
+    folder = directory()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    other = Path(gettempdir()) / f"netprobe-{os.geteuid()}"
+    other.mkdir(mode=0o700, exist_ok=True)
+    if other.stat().st_uid != os.geteuid():
+        raise OSError(EACCES, f"{other} is somebody else's")
+    return other
+
+
 def keep(data: bytes, context: Context, path: Path | None = None) -> Path:
     """Write the file, to `path` or to a new name in the state directory, where only the newest few are kept."""
     if path is not None:
         path.write_bytes(data)
         return path
-    folder = directory()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder()
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(context.until_ns // 1_000_000_000))
     name = f"{stamp}-{context.address.replace(':', '_').replace('%', '_')}-{context.port}-{os.getpid()}.pcapng"
     path = folder / name

@@ -9,7 +9,8 @@ from scapy.utils import PcapNgReader
 from analyzers.attempts.context import Call, Context, read
 from analyzers.model import Strength, Verdict
 from captures.formats import open_capture
-from netprobe.live.evidence import keep, pcapng
+from netprobe.errors import BadTarget
+from netprobe.live.evidence import check, keep, pcapng
 from netprobe.live.recorder import Frame
 from netprobe.replay.run import replay
 from tests.notation import CLIENT4, SERVER4, packets
@@ -108,3 +109,17 @@ def test_only_the_newest_few_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
         last = keep(b"x", about)
     assert len(list(last.parent.iterdir())) == 20
     assert last.exists()
+
+
+def test_a_folder_that_cannot_be_written_has_a_substitute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("netprobe.live.evidence.gettempdir", lambda: str(tmp_path))
+    kept = keep(b"x", Context(name="n", address="192.0.2.1", port=22, until_ns=0))
+    assert kept.parent.parent == tmp_path
+    with pytest.raises(OSError):
+        check(tmp_path / "missing" / "x.pcapng")
+
+
+def test_what_a_terminal_would_obey_is_not_repeated() -> None:
+    assert str(BadTarget("\x1b[31mhost")) == "?[31mhost"
