@@ -22,6 +22,7 @@ RAW = 101
 _LEAST = 3  # TTLs of one flow: fewer are no sweep for whoever reads the evidence
 _STEP = 8  # hops asked more when the end did not show
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
+_LITTLE_QUIET_S = 0.04
 _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
 _APART_S = 0.0005
 _AGAIN_S = 0.6  # before asking silent hops again: senders of ICMP errors limit themselves
@@ -91,7 +92,8 @@ class Tracer:
         """Ask for the hops to a port until its end shows: up to `distance` and a little more, or by steps where that is 0.
 
         `limited`: beyond the end every probe costs an ICMP error of a device that limits these, or begins a connection, so
-        none is asked. Hops that kept silent are asked once more. `sport` asks with the flow of an earlier connection.
+        none is asked. Hops that kept silent are asked once more where that may decide: all when there is no end, and the one
+        before it. `sport` asks with the flow of an earlier connection.
         """
         sweep = Sweep(port, self._network.hold(sport))
         most = min(self._most_hops, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else _STEP)
@@ -107,7 +109,7 @@ class Tracer:
 
     def _again(self, sweep: Sweep) -> None:
         """Ask what kept silent once more, later where a limit on errors may be why."""
-        if sweep.silent:
+        if sweep.silent and (not sweep.end or sweep.silent[-1] == sweep.end - 1):
             self._pause(_AGAIN_S if any(h and h.kind == RAN_OUT for h in sweep.heard.values()) else 0)
             self._ask(sweep, sweep.silent)
 
@@ -141,7 +143,7 @@ class Tracer:
         for ttl in ttls:
             self._send(sweep, ttl)
             self._network.wait([], _APART_S)
-        self._listen(lambda: bool(sweep.end) and not sweep.silent)
+        self._listen(lambda: bool(sweep.end) and not sweep.silent, enough=lambda: bool(sweep.end))
 
     def _send(self, sweep: Sweep, ttl: int, shape: str = "") -> None:
         sweep.heard.setdefault(ttl, None)
@@ -155,14 +157,16 @@ class Tracer:
         whole = damaged(whole) if shape == "damaged" else whole
         self._network.send(packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl))
 
-    def _listen(self, done: Callable[[], bool]) -> None:
-        """Until it is done, or nothing new has come for three times as long as the slowest answer took."""
+    def _listen(self, done: Callable[[], bool], enough: Callable[[], bool] = lambda: False) -> None:
+        """Until it is done, or nothing new has come for three times as long as the slowest answer took, for half as long once
+        there is `enough`: what stands nearer has answered by then, if it does."""
         started = latest = self._network.now()
         while True:
             if self._take():
                 latest = self._network.now()
                 self._slowest_s = max(self._slowest_s, latest - started)
             quiet = min(max(_LEAST_QUIET_S, 3 * self._slowest_s), _MOST_QUIET_S)
+            quiet = max(_LITTLE_QUIET_S, self._slowest_s / 2) if enough() else quiet
             left = latest + quiet - self._network.now()
             if done() or left <= 0:
                 return
