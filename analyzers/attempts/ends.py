@@ -14,8 +14,6 @@ from analyzers.attempts.reflection import reflection
 from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Router, Sweeps, sender_of
 
 MDA_FLOWS = 6  # of one kind exclude a second way with 95 % (multipath detection algorithm, Augustin et al. 2007)
-# Packets wait for a neighbour's address, a few at a time: what a router reports of those that it kept may begin one TTL late.
-_WAITED = frozenset({"host-unreachable", "address-unreachable"})
 _NO_CONTAINER = 2  # a container is one hop behind its host: a box that passes on farther than that is no mere host
 
 
@@ -74,8 +72,6 @@ def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
     at_target = {echo.ttl: routers(echo.answer.ttl) for echo in others.values() if echo.answer}
     copies = path.copies_ttl
     low, high = max(1, first.ttl - 1), first.ttl
-    if first.kind in _WAITED:
-        low = max((e.ttl for e in path.echoes if e.ran_out and e.ttl < first.ttl), default=1)
     if copies:
         low = 1  # near ones do not arrive, and what lets the SYN pass may stand before routers that report it
     router = None
@@ -125,15 +121,15 @@ def _picked(
         if len(named) == 1:
             return named[0].hop, named[0].hop, named[0]
         if low != high and len(here) == 1 and here[0].hop == low:
-            low += 1  # that hop gave another name
+            low = high  # the hop before gave another name
     back = routers(first.answer.ttl)
     known = {hop: met[hop].back for hop in (low, high) if hop in met}
     known |= {hop: there for hop, there in at_target.items() if hop in (low, high)}
     fits = [hop for hop in range(low, high + 1) if known.get(hop) == back]
     if fits == [low] and low not in at_target and reflection(first.syn, first.answer) == "copied":
         fits = []  # what forwards this flow does not answer it with its own stack: the ways back differ
-    if not fits and high not in known and low in known and low < (at := low + back - known[low]) <= high:
-        fits = [at]
+    if not fits and high not in known and known.get(low) == back - 1:
+        fits = [high]
     if len(fits) == 1:
         low = high = fits[0]
     router = next((router for router in here if router.hop == low == high and low not in at_target), None)
