@@ -180,6 +180,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
     end = subject.end
     if end is not None and end.stands != "unknown":
         stands = _AS_SWEPT.get(end.stands, stands)
+    if end is not None and end.stands == "unknown" and stands == "same" and routers(rst.ttl) + 1 > end.begins:
+        stands = (
+            "unknown"  # it came over more routers than lie before the hop that refuses: it did not start as it seems
+        )
     if subject.translated is not None:
         stands = "farther"
     if stands == "nearer" and subject.working and not (end is not None and end.stands == "before"):

@@ -148,8 +148,12 @@ def _stands(sweeps: Sweeps, port: int, first: Echo, hops: tuple[int, int], last:
         return "unknown"
     if sweeps.own is not None and sweeps.own.ttl == first.ttl and max(at_target) - first.ttl >= _NO_CONTAINER:
         return "relay"
-    if high < min(at_target):
-        return "before" if len(flows) >= MDA_FLOWS and not any(_arrived(echo) for echo in flows) else "nearer"
+    if first.ttl < min(at_target):  # whatever the way back says: with this TTL no other port is answered
+        return (
+            "before"
+            if high < min(at_target) and len(flows) >= MDA_FLOWS and not any(_arrived(echo) for echo in flows)
+            else "nearer"
+        )
     if set(at_target) == {first.ttl}:
         back, before = routers(first.answer.ttl), sweeps.routers.get(first.ttl - 1)
         if back != at_target[first.ttl] or (before is not None and before.back == back):

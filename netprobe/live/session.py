@@ -148,6 +148,8 @@ class Session:
         most, flows = self.options.most_hops, self.options.flows
         tracer = Tracer(self.network, self.recorder, self.address, most, MOST_PACKETS + 2 * most * flows)
         frames = list(self.recorder.frames)
+        if all(frame.device == "lo" for frame in frames):
+            return  # an address of this host: there is no way to it
         answers = {port: heard_from(frames, port) for port in (self.port, CONTROL_PORT)}
         limited = self._limited(failing)
         if not limited:
