@@ -82,7 +82,8 @@ def ecmp_one_branch_filtered(scenario: Scenario, path: dict[str, Any], flows: li
         else:
             assert answers(flow)[branch + 1] == "ttl-exceeded"
             assert answers(flow)[len(row(scenario))] == "syn-ack"
-    assert ("refused_from" in path) == (addresses["filtered"] in met)
+    # Where all connections were lucky, nothing failed whose way could end, though a traced flow may have met the filter.
+    assert "refused_from" not in path or addresses["filtered"] in met
     assert path.get("refused_from", branch + 1) == branch + 1
 
 

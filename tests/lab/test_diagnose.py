@@ -10,16 +10,12 @@ from typing import Any
 import pytest
 
 from netprobe import lab
+from netprobe.lab.scenario import options
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.lab
 
-SIXES = (
-    "closed-port", "host-reset", "router-reset", "router-reset-early", "router-reject", "router-drop", "route-prohibit",
-    "dead-host", "nat-closed-inside", "client-filter-reset", "client-filter-reject", "client-route-prohibit", "client-neighbour",
-    "reset-on-banner", "tcp-wrappers", "balancer",
-)  # fmt: skip
-SCENARIOS = [(name, 4) for name in lab.names()] + [(name, 6) for name in SIXES]
+SCENARIOS = [(name, int(family)) for name in lab.names() for family in options(name)["family"]]
 NEEDS_NEWER = ("needs OpenSSH",)  # a scenario that this machine's daemons cannot make is left out by name
 BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
 TABLE: list[str] = []
@@ -116,3 +112,32 @@ def test_an_answer_that_this_host_keeps_out_is_not_health(verb: str) -> None:
         said = netprobe(net, "diagnose", "-n", "--json", net.target)
     found = verdict_in(said.stdout, net.target, 22)
     assert (found["cause"], found["strength"]) == ("half-open.origin.local-rule", "proven"), said.stdout
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_the_interface_and_the_source_address_are_those_asked_for(family: int, tmp_path: Path) -> None:
+    with lab.up(lab.load("closed-port", family=family), label=f"source-{os.getpid()}") as net:
+        own = "192.0.2.10" if family == 4 else "2001:db8:1::10"
+        other = "192.0.2.77" if family == 4 else "2001:db8:1::77"
+        added = [
+            "ip",
+            "addr",
+            "add",
+            f"{other}/{24 if family == 4 else 64}",
+            "dev",
+            "to-r1",
+            *(["nodad"] if family == 6 else []),
+        ]
+        net.run("client", added).check_returncode()
+        where = f"[{net.target}]:22" if family == 6 else net.target
+        said = netprobe(
+            net, "diagnose", "-n", "--json", "--source", other, "-i", "to-r1", "-w", str(tmp_path / "e.pcapng"), where
+        )
+        wrong = netprobe(net, "diagnose", "-n", "-i", "missing0", where)
+    assert verdict_in(said.stdout, net.target, 22)["outcome"] == "refused-rst", said.stdout
+    shown = subprocess.run(
+        ["tcpdump", "-nr", str(tmp_path / "e.pcapng")], capture_output=True, text=True, check=True
+    ).stdout
+    assert other in shown
+    assert f"{own}." not in shown
+    assert "Traceback" not in wrong.stderr
