@@ -151,10 +151,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield from _after_accept(subject, sweeps)
     looped = loop(sweeps, subject.service.port) if subject.symptom in ("unreachable", "silence") else None
     if looped is not None:
-        back, sends, low = looped
+        back, sends, hops = looped
         yield Loop(
             frames=(back.report.number, sends.report.number), count=0, first=back.address, hop=sends.hop, sends=sends.address,
-            hop_min=low, hop_max=sends.hop,
+            hop_min=hops[0], hop_max=hops[-1],
         )  # fmt: skip
     own = sweeps.own
     if own is not None and own.ran_out is not None:

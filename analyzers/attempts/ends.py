@@ -229,9 +229,9 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
     )  # fmt: skip
 
 
-def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router, int] | None:
-    """Of a routing loop the router to which packets come back, the one that sends them back, and the first hop that may belong
-    to it, as hops that kept silent can; None without one."""
+def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router, range] | None:
+    """Of a routing loop the router to which packets come back, the one that sends them back, and the hops that it may take;
+    None without one."""
     for path in sweeps.to(port):
         met: dict[str, Router] = {}
         before: Router | None = None
@@ -240,12 +240,21 @@ def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router, int] | None:
                 break
             known = met.setdefault(router.address, router)
             if known is not router and before is not None and before.hop == hop - 1 and before.hop > known.hop:
-                low, period = known.hop, hop - known.hop
-                while low > 1 and low - 1 not in path.routers() and known.hop - low + 1 < period:
-                    low -= 1
-                return known, before, low
+                return known, before, _entered(path.routers(), known.hop, hop - known.hop)
             before = router
     return None
+
+
+def _entered(met: dict[int, Router], low: int, period: int) -> range:
+    """The hops of a loop: from `low`, or a little before, where a hop was silent, or gave another name from as far (in IPv6 a
+    router's errors bear the address at which the packet came in)."""
+    first = low
+    while first > 1 and low - first + 1 < period:
+        here, later = met.get(first - 1), met.get(first - 1 + period)
+        if here is not None and (later is None or here.back != later.back):
+            break
+        first -= 1
+    return range(first, low + period)
 
 
 def _frames(echo: Echo | None) -> list[Segment]:
