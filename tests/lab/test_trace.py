@@ -54,7 +54,19 @@ def test_ctrl_c_prints_what_is_known(tmp_path: Path) -> None:
     evidence = tmp_path / "evidence.pcapng"
     terminal, stderr = os.openpty()
     with lab.up(lab.load("router-drop", family=4)) as net:
-        words = [sys.executable, "-m", "netprobe", "trace", "-n", "-w", str(evidence), typed(net)]
+        # A shell that runs the tests in the background has them ignore SIGINT, and their children with them.
+        words = [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            "netprobe",
+            "trace",
+            "-n",
+            "-w",
+            str(evidence),
+            typed(net),
+        ]
         asked = subprocess.Popen(
             inside(net.node("client"), words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True,
             env=environment(), start_new_session=True,
