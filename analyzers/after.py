@@ -6,7 +6,8 @@ from itertools import pairwise
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.closes import proxied_handshake, synacks_again
 from analyzers.attempts.services import Group
-from analyzers.attempts.subject import Subject, closed_by_server
+from analyzers.attempts.subject import Subject
+from analyzers.attempts.symptoms import closed_by_server
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line, times

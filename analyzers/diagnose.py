@@ -24,8 +24,9 @@ from analyzers.attempts.attempt import Recall, materialise
 from analyzers.attempts.context import Call, Context
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group, Service
-from analyzers.attempts.subject import MAX_GROUPS, SYMPTOMS, Subject, Watch, by_time, symptom_of
+from analyzers.attempts.subject import MAX_GROUPS, Subject, by_time
 from analyzers.attempts.surroundings import Surroundings
+from analyzers.attempts.symptoms import SYMPTOMS, Watch, symptom_of
 from analyzers.causes import PREFIXES, find
 from analyzers.conclude import Weighed, answer, weigh
 from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength, Verdict, Void

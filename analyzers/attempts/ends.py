@@ -186,13 +186,12 @@ def _identity(router: Router | None) -> tuple[int, str, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """SYNs to a port get no answer beyond hop `last` (0: not even there), while others show that hop `last` + 1 is alive:
+    """SYNs to a port get no answer beyond hop `last` (0: not even there).
     `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `target` the hop of the address, and
     `translated` that of a box which translates in its name, 0 for none."""
 
     last: int
     goes_on: int
-    alive: bool
     before: bool  # none of so many flows as leave no doubt is answered by the target at the hop behind the last
     target: int
     tries: int
@@ -215,7 +214,6 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
         for echo in path.echoes
         if echo.kind and echo.ttl > last and not (echo.kind == RAN_OUT and echo.sender == sweeps.target)
     }
-    alive = any(e.kind and e.ttl == last + 1 for path in sweeps.elsewhere(port) for e in path.echoes)
     goes_on = next(iter(beyond), 0)
     ends = sweeps.ends(port)
     flows = sweeps.flows_at(last + 1, port)
@@ -224,7 +222,7 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
     final = max(heard, key=lambda echo: echo.ttl, default=None)
     frames = [f.number for f in _frames(final)] + [f.number for f in _frames(beyond.get(goes_on))]
     return Vanished(
-        last, goes_on, alive and not own, before, min((echo.ttl for echo in ends.values()), default=0), tries, own,
+        last, goes_on, before, min((echo.ttl for echo in ends.values()), default=0), tries, own,
         tuple(sorted(frames)),
     )  # fmt: skip
 

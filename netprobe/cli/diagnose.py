@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from netprobe.cli.options import probes, way
 from netprobe.errors import BadTarget
 from netprobe.live.session import Options
 from netprobe.live.target import Target, resolve
@@ -25,21 +26,12 @@ Exit codes:
 
 @click.command("diagnose", epilog=EXIT_CODES)
 @click.argument("targets", nargs=-1, required=True, metavar="HOST[:PORT]...")
-@click.option("-4", "family", flag_value=4, type=int, help="IPv4 addresses only.")
-@click.option("-6", "family", flag_value=6, type=int, help="IPv6 addresses only.")
-@click.option("-p", "--port", type=click.IntRange(1, 65535), help="The port of targets that name none (22).")
-@click.option("-i", "--interface", "device", default="", metavar="NAME", help="Send through this interface only.")
-@click.option("--source", default="", metavar="ADDR", help="Send from this address.")
+@way
 @click.option(
     "--wait", default=4.5, type=click.FloatRange(0.2, 120), help="Seconds to wait for an answer to a SYN (4.5)."
 )
 @click.option("--budget", default=4, type=click.IntRange(1, 4), help="Connections to the port at most (4).")
-@click.option(
-    "--only-syn", is_flag=True, help="Send plain SYNs only: no signed, damaged or contradictory ones (SYN with FIN)."
-)
-@click.option(
-    "-w", "--write", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the evidence here (pcapng)."
-)
+@probes
 @click.option("--path", "with_path", is_flag=True, help="Show the way hop by hop as well, where it was traced.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document (schema netprobe.report/1).")
 @click.option(

@@ -10,7 +10,7 @@ import click
 
 from analyzers.attempts.columns import Array
 from analyzers.attempts.services import Service, alike, count_services
-from analyzers.attempts.subject import symptom_of
+from analyzers.attempts.symptoms import symptom_of
 from analyzers.model import Verdict
 from netprobe.cli.filters import Filters, TimeOfCapture
 from netprobe.errors import UnreadableInput

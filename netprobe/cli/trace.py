@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from netprobe.cli.diagnose import run, wanted
+from netprobe.cli.options import probes, way
 from netprobe.live.session import Options
 
 MOST_FLOWS = 8
@@ -24,21 +25,12 @@ Exit codes:
 
 @click.command("trace", epilog=EXIT_CODES)
 @click.argument("target", metavar="HOST[:PORT]")
-@click.option("-4", "family", flag_value=4, type=int, help="IPv4 addresses only.")
-@click.option("-6", "family", flag_value=6, type=int, help="IPv6 addresses only.")
-@click.option("-p", "--port", type=click.IntRange(1, 65535), help="The port of a target that names none (22).")
-@click.option("-i", "--interface", "device", default="", metavar="NAME", help="Send through this interface only.")
-@click.option("--source", default="", metavar="ADDR", help="Send from this address.")
+@way
 @click.option(
     "--flows", default=1, type=click.IntRange(0, MOST_FLOWS), help="Trace from so many further source ports (1)."
 )
 @click.option("--max-hops", "most_hops", default=30, type=click.IntRange(3, 30), help="Largest TTL to send (30).")
-@click.option(
-    "--only-syn", is_flag=True, help="Send plain SYNs only: no signed, damaged or contradictory ones (SYN with FIN)."
-)
-@click.option(
-    "-w", "--write", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the evidence here (pcapng)."
-)
+@probes
 @click.option("--json", "as_json", is_flag=True, help="One JSON document (schema netprobe.report/1).")
 @click.option("-n", "--numeric", is_flag=True, help="Addresses only: DNS is not asked for names, nor ssh_config.")
 def command(

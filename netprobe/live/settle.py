@@ -23,8 +23,8 @@ from analyzers.attempts.columns import Array
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.ledger import Ledger, close
 from analyzers.attempts.services import Service, client_sides, services
-from analyzers.attempts.subject import SYMPTOMS, Watch, symptom_of
 from analyzers.attempts.surroundings import Surroundings
+from analyzers.attempts.symptoms import SYMPTOMS, Watch, symptom_of
 from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose
 from analyzers.model import Verdict

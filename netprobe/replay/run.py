@@ -14,8 +14,8 @@ from analyzers.attempts.context import Context, read
 from analyzers.attempts.ledger import Ledger, close
 from analyzers.attempts.route import Route, route
 from analyzers.attempts.services import Service, services
-from analyzers.attempts.subject import Watch
 from analyzers.attempts.surroundings import Surroundings
+from analyzers.attempts.symptoms import Watch
 from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose, diagnose_unsent, subject_of
 from analyzers.model import Verdict

@@ -25,4 +25,4 @@ def test_no_answer_contradicts_the_truth() -> None:
 
 
 def _failed(result: dict[str, dict[str, object]]) -> bool:
-    return "error" in result or "error" in result["tools"]["netprobe"]  # type: ignore[operator]
+    return "error" in result or "error" in result["tools"]["netprobe"]

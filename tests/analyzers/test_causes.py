@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from analyzers.attempts.subject import SYMPTOMS
+from analyzers.attempts.symptoms import SYMPTOMS
 from analyzers.causes import CAUSES, PREFIXES, find
 from analyzers.model import ACTORS
 from netprobe.words import FIELDS, _file, about

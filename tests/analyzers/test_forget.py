@@ -17,7 +17,7 @@ SCRATCH = ("new_top", "tile_sum", "unsettled")  # mean nothing between two batch
 
 
 def tables(seed: int) -> list[tuple[PacketTable, Any]]:
-    random, stream = Random(seed), {}  # type: ignore[var-annotated]
+    random, stream = Random(seed), {}
     return [made(random, 300, 12, 1 + 300 * n, stream) for n in range(6)]
 
 

@@ -26,7 +26,7 @@ def test_a_verdict_is_a_pure_function_of_the_capture(samples: Path) -> None:
             wanted = [done.verdict(service) for service in services]  # also fills what is loaded on first use
             held = done.recall
 
-            def recall(file: int, at: int, length: int, held: object = held, frames: dict = frames) -> bytes:  # type: ignore[type-arg]
+            def recall(file: int, at: int, length: int, held: object = held, frames: dict = frames) -> bytes:
                 return frames[file, at, length]
 
             rows = done.ledger.rows
@@ -34,7 +34,7 @@ def test_a_verdict_is_a_pure_function_of_the_capture(samples: Path) -> None:
                 rows["number"].tolist(), rows["at"].tolist(), rows["caplen"].tolist(), strict=True
             ):
                 frames[number >> 40, at, length] = held(number >> 40, at, length)
-            done.recall = recall  # type: ignore[assignment]
+            done.recall = recall
             _seen.clear()
             _armed = True
             try:

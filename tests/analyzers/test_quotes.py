@@ -16,7 +16,7 @@ OPTIONS = bytes.fromhex("020405b4 0402 080a00000001 00000000 01 030307")
 def packet(v6: bool = False, cut: int = 0, **fields: object) -> Packet:
     ends = {"src": CLIENT6 if v6 else CLIENT4, "dst": SERVER6 if v6 else SERVER4, "sport": 40000, "dport": 22}
     values = {**ends, "seq": 7, "ack": 0, "flags": 2, "tos": 0x48, "ip_id": 5, "options": OPTIONS, **fields}
-    data = tcp_packet(**values)  # type: ignore[arg-type]
+    data = tcp_packet(**values)
     return decode_ip(data[:cut] if cut else data, quoted=bool(cut))
 
 

@@ -177,7 +177,7 @@ def test_the_library_says_what_it_was_built_from(tmp_path: Path, monkeypatch: py
 
 def test_without_a_compiler_nothing_is_built_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = ModuleType("hatchling.builders.hooks.plugin.interface")  # pip has the real one only while it builds
-    hook.BuildHookInterface = object  # type: ignore[attr-defined]
+    hook.BuildHookInterface = object
     monkeypatch.setitem(sys.modules, hook.__name__, hook)
     hatch_build = runpy.run_path(str(ROOT / "hatch_build.py"))
     for compiler in ("/nonexistent/cc", "false", ""):

@@ -51,7 +51,7 @@ class Simulated:
         def make(family: int, kind: int) -> Socket:
             return Socket(self._client)
 
-        return Flow(self._address, plan, make=make, now=self.now, noise=self._world.random.randbytes)  # type: ignore[arg-type]
+        return Flow(self._address, plan, make=make, now=self.now, noise=self._world.random.randbytes)
 
     def send(self, packet: bytes) -> str:
         if reason := self._client.refused():

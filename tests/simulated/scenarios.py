@@ -61,7 +61,7 @@ def _injector(port: int, ways: list[str]) -> Injector:
     values = dict(way.split("=") for way in ways if "=" in way)
     fields = {"id": "ident"}
     chosen = {fields.get(name, name): value if value == "copy" else int(value) for name, value in values.items()}
-    return Injector((port,), passes="pass" in ways, careless="careless" in ways, df=False, **chosen)  # type: ignore[arg-type]
+    return Injector((port,), passes="pass" in ways, careless="careless" in ways, df=False, **chosen)
 
 
 def _node(scenario: Scenario, name: str, does: LabNode) -> Node:
@@ -166,7 +166,7 @@ def _filters(does: LabNode) -> tuple[list[Rule], dict[str, Any]]:
 
 
 def _rule(hook: str, line: str) -> Rule:
-    condition, act = re.fullmatch(r"(.*?) (drop|reject with .*)", line).groups()  # type: ignore[union-attr]
+    condition, act = re.fullmatch(r"(.*?) (drop|reject with .*)", line).groups()
     what = act.split()[-1]
     act = "drop" if act == "drop" else "reset" if act.endswith("tcp reset") else _REJECTS.get(what, what)
     if act == "reset" and "tcp reset" not in line:

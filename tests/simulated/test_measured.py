@@ -227,4 +227,4 @@ def test_backends_are_dealt_by_turn_or_by_flow() -> None:
 def test_a_held_port_resets_what_is_accepted() -> None:
     asker = Asker(lan(4, {"server": {"programs": {22: "ssh"}}}), 4)
     assert asker.source() == "SYN-ACK"
-    assert decode_ip(asker.network.frames[-1].data).tcp.flags == 4  # type: ignore[union-attr]
+    assert decode_ip(asker.network.frames[-1].data).tcp.flags == 4

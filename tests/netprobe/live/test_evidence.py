@@ -20,7 +20,7 @@ UNTIL = 1_700_000_010_000_000_000
 
 def context(errno: str | None = "ECONNREFUSED", after_ns: int = 100_000, **more: object) -> Context:
     calls = (Call(40000, 22, errno, after_ns),)
-    return Context(name="box", address=SERVER4, port=22, until_ns=UNTIL, calls=calls, **more)  # type: ignore[arg-type]
+    return Context(name="box", address=SERVER4, port=22, until_ns=UNTIL, calls=calls, **more)
 
 
 def frames(script: str, device: str = "eth0") -> list[Frame]:
