@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from analyzers import (
     after,
+    alive,
     balance,
     closed,
     device,
@@ -32,7 +33,7 @@ from analyzers.conclude import Weighed, answer, weigh
 from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength, Verdict, Void
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
-    reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, handshake.facts, closed.facts, stalled.facts,
+    reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
     after.facts, ssh.facts, balance.facts, path.facts, shapes.facts,
 )  # fmt: skip
 

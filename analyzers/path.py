@@ -90,14 +90,16 @@ class Translated(Fact):
 
 @fact
 class VanishesBeyond(Placed):
-    """Probes to this port are reported up to one hop, and not from the next on. `others_pass`: those to another port are
-    answered there; `before_target`: that next hop is not the target's yet."""
+    """Probes to this port are reported up to one hop, and not from the next on. `others_pass`: those to another `port`, or
+    pings where that is 0, are answered there; `before_target`: that next hop is not the target's yet, which is at hop `target`
+    (0 unknown)."""
 
     last: int
     tries: int
     port: int
     others_pass: bool
     before_target: bool
+    target: int
     translated: bool
 
     def text(self) -> str:
@@ -105,11 +107,12 @@ class VanishesBeyond(Placed):
             f"SYNs to this port get as far as hop {self.last}" if self.last else "no hop answers SYNs to this port"
         )
         beyond = f", beyond it {times(self.tries, 'SYN')} got no answer"
-        other = (
-            f"; SYNs to port {self.port} are answered farther on"
-            if self.others_pass
-            else "; nor is any other port answered"
-        )
+        if self.port:
+            other = f"; SYNs to port {self.port} are answered"
+        else:
+            other = "; nor is any other port answered" + (", but pings go farther" if self.others_pass else "")
+        if self.target:
+            other += f"; the address is at hop {self.target}"
         back = "" if self.before_target else "; it may be the answer that is lost, anywhere on its way back"
         return reached + beyond + other + back
 
@@ -201,10 +204,15 @@ def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:
 def _lost(lost: Vanished) -> Iterator[Fact]:
     # Only where the next hop is not the target's is it the SYN that vanishes, and not the answer on its way back.
     before = lost.before and bool(lost.target) and lost.last + 1 < lost.target
+    low, high = (lost.last or None, lost.last + 1) if before else (None, None)
+    if not before and lost.target > lost.last and not lost.by_ping and not lost.translated:
+        low, high = lost.last or None, lost.target  # a port that answers: what comes back from the address gets here
+    if lost.translated:
+        low, high = lost.translated, None  # the box, or what it passes the port on to
     yield VanishesBeyond(
-        frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=lost.goes_on, others_pass=bool(lost.goes_on),
-        before_target=before, translated=bool(lost.translated),
-        hop_min=lost.last or None if before else None, hop_max=lost.last + 1 if before else None,
+        frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=lost.goes_on,
+        others_pass=bool(lost.goes_on) or lost.pinged, before_target=before, target=lost.target,
+        translated=bool(lost.translated), hop_min=low, hop_max=high,
     )  # fmt: skip
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from analyzers.attempts.closes import synacks_again
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
+from analyzers.attempts.surroundings import Answer
 from analyzers.fingerprints import backoff
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
 
+_LATELY_NS = 60_000_000_000
 _ENOUGH_NS = 3_200_000_000  # a dead neighbour is reported by its router about 3.1 s after the first SYN
 
 
@@ -45,9 +47,10 @@ class SynChecksumWrong(Fact):
 
 @fact
 class AnswersElsewhere(Fact):
-    """The same address answered on other ports: something is alive there."""
+    """The same address answered on other ports: something is alive there. `alike`: to the same client, at about that time."""
 
     ports: tuple[int, ...]
+    alike: bool
 
     def text(self) -> str:
         shown = ", ".join(str(port) for port in self.ports[:6]) + (", ..." if len(self.ports) > 6 else "")
@@ -104,7 +107,17 @@ def facts(subject: Subject) -> Iterator[Fact]:
             yield SynChecksumWrong(frames=subject.frames(group, attempt.ending.syn_rows[0]), count=len(group))
     if subject.symptom in ("silence", "half-open") and subject.elsewhere:
         ports = tuple(sorted({answer.port for answer in subject.elsewhere}))
-        yield AnswersElsewhere(frames=tuple(a.frame for a in subject.elsewhere[:3]), ports=ports)
+        alike = any(_alike(subject, answer) for answer in subject.elsewhere)
+        yield AnswersElsewhere(frames=tuple(a.frame for a in subject.elsewhere[:3]), ports=ports, alike=alike)
+
+
+def _alike(subject: Subject, answer: Answer) -> bool:
+    """Whether an answer came to a client that failed, within a minute of that."""
+    ip = answer.syn.packet.ip
+    return ip is not None and any(
+        attempt.client == ip.src and abs(attempt.first_ns - answer.syn.ts_ns) < _LATELY_NS
+        for attempt, _ in subject.failing
+    )
 
 
 def _offloaded(subject: Subject) -> bool:

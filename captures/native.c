@@ -92,7 +92,7 @@ EXPORT int64_t netprobe_pcapng(
 #define HEADERS 512 /* all that is read of a frame here ends before this: 127 + 4 tags + 60 + 8 + 60 + 20 bytes */
 
 enum { IP = 1, VLAN = 2, SLOW = 4 };                /* EtherTypes */
-enum { SLOW_PROTOCOL = 1, ERROR4 = 2, ERROR6 = 4 }; /* protocols; types of ICMP and ICMPv6 */
+enum { SLOW_PROTOCOL = 1, ERROR4 = 2, ERROR6 = 4, ECHO4 = 8, ECHO6 = 16 }; /* protocols; types of ICMP and ICMPv6 */
 
 struct meanings {
     const int8_t *link_size; /* LINKS: where the network layer begins; -1 unknown, -2 decoded frame by frame */
@@ -158,6 +158,7 @@ static int icmp_row(
     const uint8_t *frame, const uint8_t *ip, int64_t l4, int64_t end, bool six, const struct meanings *means,
     const struct columns *out, int64_t row, struct totals *sum) {
     const uint8_t *head = frame + l4, *inner = head + 8;
+    if (means->number[head[0]] & (six ? ECHO6 : ECHO4)) return SLOWLY;
     if (!(means->number[head[0]] & (six ? ERROR6 : ERROR4))) return OTHER;
     int64_t size = 40;
     bool plain;

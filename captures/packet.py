@@ -97,7 +97,7 @@ class Icmp:
     """An ICMP or ICMPv6 message. `quoted` is the datagram that an error quotes, as far as it was there.
 
     `mpls` holds the label stack entries (label, traffic class, TTL) of an RFC 4950 extension; `mtu` is the next-hop MTU
-    of a fragmentation-needed or packet-too-big message.
+    of a fragmentation-needed or packet-too-big message; `ident` and `sequence` are those of an echo request or reply.
     """
 
     version: int
@@ -108,10 +108,19 @@ class Icmp:
     mpls: tuple[tuple[int, int, int], ...] = ()
     extensions: tuple[tuple[int, int], ...] = ()  # other extension objects: class and type
     checksum_ok: bool | None = None
+    ident: int = 0
+    sequence: int = 0
 
     @property
     def is_error(self) -> bool:
         return self.type in (3, 4, 5, 11, 12) if self.version == 4 else 1 <= self.type <= 4
+
+    @property
+    def echo(self) -> str:
+        """Whether this is an echo "request" or "reply", "" for neither."""
+        return {8: "request", 0: "reply"}.get(
+            self.type if self.version == 4 else {128: 8, 129: 0}.get(self.type, 1), ""
+        )
 
 
 @dataclass(frozen=True, slots=True)

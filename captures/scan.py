@@ -10,6 +10,7 @@ Where native.c was compiled its scan takes the place of the whole arrays; what n
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from captures import native
 from captures.formats.window import Ints, Window, constant
-from captures.packet import decode
+from captures.packet import Packet, decode
 from captures.table import FRAME_COLUMNS, TYPES, Array, PacketTable, row_of
 from captures.wire.link import ETHERTYPES
 from captures.wire.tunnel import UDP_TUNNELS
@@ -58,6 +59,8 @@ _TUNNEL_PORT = _lookup(list(UDP_TUNNELS), 1 << 16)
 _SLOW_PROTOCOL = _lookup([0, 4, 41, 43, 44, 47, 51, 60, 135, 139, 140, 253, 254], 256)
 _V4_ERROR = _lookup([3, 4, 5, 11, 12], 256)
 _V6_ERROR = _lookup([1, 2, 3, 4], 256)
+_V4_ECHO, _V6_ECHO = _lookup([0, 8], 256), _lookup([128, 129], 256)
+MOST_SIGNS = 4096  # pings, and errors about others than TCP, that are decoded: nobody reads more
 
 
 def _headers(l3: int) -> np.dtype[Any]:
@@ -85,14 +88,24 @@ _LINK_SIZES = {1: 14, 113: 16, 276: 20, 101: 0, 12: 0, 14: 0, 228: 0, 229: 0, 0:
 DECODED_LINKS = frozenset({9, 50, 51, 104, 105, 109, 119, 127, 192, 204})  # known, but always decoded frame by frame
 
 
-def scan(window: Window, counts: Counter[str]) -> PacketTable:
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A packet without a row that may tell whether an address lives: an ICMP echo, or an ICMP error about another protocol."""
+
+    number: int
+    ts_ns: int
+    packet: Packet
+
+
+def scan(window: Window, counts: Counter[str], signs: list[Sign] | None = None) -> PacketTable:
     """The rows of one window. `counts` gains what was seen: `tcp`, `icmp-error`, `fragment`, `other`, tunnel names and
-    `unreadable` frames.
+    `unreadable` frames; `signs`, where given, what else tells of addresses, until it holds MOST_SIGNS.
     """
+    signs = signs if signs is not None and len(signs) < MOST_SIGNS else None
     library = native.library()
     if library is not None:
-        return _compiled(library, window, counts)
-    scan_ = _Scan(window, counts)
+        return _compiled(library, window, counts, signs)
+    scan_ = _Scan(window, counts, signs)
     first = int(window.link[0])
     if (window.link == first).all():
         scan_.frames(np.arange(len(window)), first)
@@ -145,7 +158,7 @@ def _laid_over(below: Columns, rows: Ints, above: Columns, count: int) -> Column
     return out
 
 
-def _decoded(window: Window, pending: Ints, counts: Counter[str]) -> tuple[Ints, Columns]:
+def _decoded(window: Window, pending: Ints, counts: Counter[str], signs: list[Sign] | None) -> tuple[Ints, Columns]:
     """Of the frames that need the full decode, those that have a row, and the columns of these rows."""
     rows: list[tuple[int, dict[str, Any]]] = []
     for index in pending:
@@ -156,7 +169,11 @@ def _decoded(window: Window, pending: Ints, counts: Counter[str]) -> tuple[Ints,
         row = row_of(packet, start)
         if row is not None:
             rows.append((int(index), row))
-        elif packet.ip is not None and packet.ip.is_later_fragment:
+            continue
+        icmp = packet.icmp
+        if signs is not None and icmp is not None and (icmp.echo or icmp.quoted is not None):
+            signs.append(Sign(int(window.number[index]), int(window.ts_ns[index]), packet))
+        if packet.ip is not None and packet.ip.is_later_fragment:
             counts["fragment"] += 1
         elif packet.problems:
             counts["unreadable"] += 1
@@ -167,14 +184,16 @@ def _decoded(window: Window, pending: Ints, counts: Counter[str]) -> tuple[Ints,
 
 
 @cache
-def meanings() -> list[Array]:
-    """What the numbers in headers mean, as native.c asks for it."""
+def meanings(echoes: bool = True) -> list[Array]:
+    """What the numbers in headers mean, as native.c asks for it; with `echoes` pings are left for the full decode."""
     size, kind = np.full(1 << 16, -1, np.int8), np.full(1 << 16, -1, np.int8)
     size[list(_LINK_SIZES)] = list(_LINK_SIZES.values())
     size[list(DECODED_LINKS)] = -2
     kind[list(_LINK_OFFSETS)] = list(_LINK_OFFSETS.values())
     types = _IS_IP | _IS_VLAN.astype(np.uint8) * 2 | _SLOW_TYPE.astype(np.uint8) * 4
     numbers = _SLOW_PROTOCOL | _V4_ERROR.astype(np.uint8) * 2 | _V6_ERROR.astype(np.uint8) * 4
+    if echoes:
+        numbers = numbers | _V4_ECHO.astype(np.uint8) * 8 | _V6_ECHO.astype(np.uint8) * 16
     return [size, kind, types, _TUNNEL_PORT, numbers]
 
 
@@ -182,7 +201,7 @@ _UPPER = ("src_hi", "dst_hi")  # of addresses: columns that IPv4 alone does not 
 _OF_ICMP = ("icmp", "icmp_type", "icmp_code", "quoted_ttl", "sender_hi", "sender_lo")
 
 
-def _compiled(library: native.Library, window: Window, counts: Counter[str]) -> PacketTable:
+def _compiled(library: native.Library, window: Window, counts: Counter[str], signs: list[Sign] | None) -> PacketTable:
     """The scan in native.c, which leaves the frames for the full decode."""
     count = len(window)
     columns: Columns = {name: np.empty(count, kind) for name, kind in TYPES.items()}
@@ -191,7 +210,7 @@ def _compiled(library: native.Library, window: Window, counts: Counter[str]) -> 
     link = window.link if same else np.ascontiguousarray(window.link)
     index, slow, totals = np.empty(count, np.int64), np.empty(count, np.int64), np.zeros(7, np.int64)
     frames, out = native.struct([*located, link, 0 if same else 1]), native.struct(columns.values())
-    means = native.struct(meanings())
+    means = native.struct(meanings(echoes=signs is not None))
     library.scan(
         native.address(window.buffer), len(window.buffer), count, native.address(frames), native.address(means),
         native.address(out), native.address(index), native.address(slow), native.address(totals),
@@ -205,7 +224,7 @@ def _compiled(library: native.Library, window: Window, counts: Counter[str]) -> 
         columns[name] = constant(0, TYPES[name], found) if empty else columns[name][:found]
     index = index[:found]
     if left:
-        more, decoded = _decoded(window, slow[:left], counts)
+        more, decoded = _decoded(window, slow[:left], counts, signs)
         if len(more):
             index = np.concatenate([index, more])
             order = np.argsort(index)
@@ -219,9 +238,10 @@ def _compiled(library: native.Library, window: Window, counts: Counter[str]) -> 
 
 
 class _Scan:
-    def __init__(self, window: Window, counts: Counter[str]) -> None:
+    def __init__(self, window: Window, counts: Counter[str], signs: list[Sign] | None) -> None:
         self.window = window
         self.counts = counts
+        self.signs = signs
         self.end = window.start + window.caplen
         self.parts: list[tuple[Ints, Columns]] = []
         self.slow: list[Ints] = []
@@ -384,7 +404,8 @@ class _Scan:
             plain = (inner["version"] >> 4 == 4) & (size >= 20) & (inner["protocol"] == 6)
             plain &= (inner["fragment"] & 0x1FFF) == 0
         fast = error & plain & (quote + size + 8 <= end)
-        self._aside(frame, error, ~fast)
+        echo = (_V6_ECHO if v6 else _V4_ECHO)[head["type"]]
+        self._aside(frame, error | echo if self.signs is not None else error, ~fast)
         if not fast.any():
             return
         frame, head, quote, inner, size, ip = (a[fast] for a in (frame, head, quote, inner, size, ip))
@@ -398,7 +419,7 @@ class _Scan:
 
     def table(self) -> PacketTable:
         pending = np.concatenate(self.slow) if self.slow else np.zeros(0, np.int64)
-        index, decoded = _decoded(self.window, np.sort(pending), self.counts)
+        index, decoded = _decoded(self.window, np.sort(pending), self.counts, self.signs)
         if len(index):
             self.parts.append((index, decoded))
         columns, whole, count = self.base, self.whole, len(self.window)

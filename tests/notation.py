@@ -7,7 +7,8 @@
     +.010  < icmp 3/13 from 203.0.113.1 quotes S 1000 quoted-ttl 62
 
 `>` is sent by the client 192.0.2.1:40000, `<` by the server 198.51.100.1:22; `port N` before a line's flags changes the
-server's port, `client-port N` the client's; `sack A-B` adds a selective acknowledgement.
+server's port, `client-port N` the client's; `sack A-B` adds a selective acknowledgement. `ping 7/3 ttl 5` is an ICMP echo with
+that identifier and number, a request when the client sends it; errors may quote it, or `udp`.
 With `v6=True` the same script runs between IPv6 addresses.
 """
 
@@ -86,8 +87,23 @@ def packets(script: str, v6: bool = False) -> list[tuple[int, bytes]]:
             ports[rest[0]], rest = int(rest[1]), rest[2:]
         ends = (client, server, ports["client-port"], ports["port"])
         mine = ends if sent else (server, client, ports["port"], ports["client-port"])
-        out.append((now, _icmp(rest, ends, sent) if rest[0] == "icmp" else _tcp(rest, mine)))
+        out.append((now, _icmp(rest, ends, sent) if rest[0] == "icmp" else _sent(rest, mine)))
     return out
+
+
+def _sent(words: list[str], ends: tuple[str, str, int, int], ttl: int = 64) -> bytes:
+    """What a client or server sends, or an error quotes."""
+    if words[0] not in ("ping", "udp"):
+        return _tcp(words, ends, ttl)
+    src, dst, sport, dport = ends
+    ttl = int(words[words.index("ttl") + 1]) if "ttl" in words else ttl
+    if words[0] == "udp":
+        return ip_packet(src, dst, 17, struct.pack(">HHHH", sport, dport, 8, 0), ttl)
+    ident, number = (int(n) for n in words[1].split("/"))
+    asks = src in (CLIENT4, CLIENT6)
+    v6 = ip_address(src).version == 6
+    kind = (128 if asks else 129) if v6 else (8 if asks else 0)
+    return ip_packet(src, dst, 58 if v6 else 1, struct.pack(">BBHHH", kind, 0, 0, ident, number), ttl)
 
 
 def _tcp(words: list[str], ends: tuple[str, str, int, int], ttl: int = 64) -> bytes:
@@ -133,7 +149,7 @@ def _icmp(words: list[str], ends: tuple[str, str, int, int], sent: bool) -> byte
     ttl = int(words[words.index("ttl") + 1]) if "ttl" in words else 64
     quote = words[words.index("quotes") + 1 :]
     quote = quote[: quote.index("quoted-ttl")] if "quoted-ttl" in quote else quote
-    return icmp_error(source, ends[0], kind, code, _tcp(quote, ends, quoted_ttl), ttl)
+    return icmp_error(source, ends[0], kind, code, _sent(quote, ends, quoted_ttl), ttl)
 
 
 def write_pcap(path: Path, frames: list[tuple[int, bytes]], link: int = 101) -> Path:

@@ -41,6 +41,16 @@ class Segment:
         self._recall, self._where = recall, where
         self._packet: Packet | None = None
 
+    @classmethod
+    def of(cls, packet: Packet, number: int, ts_ns: int, client: bool) -> "Segment":
+        """A frame that belongs to no attempt and was decoded before: a ping, or an ICMP error."""
+        ttl = packet.ip.ttl if packet.ip is not None else 0
+        segment = cls(
+            _nothing, number, ts_ns, client, packet.icmp is not None, 0, ttl, 0, 0, None, None, None, ()
+        )  # fmt: skip
+        segment._packet = packet
+        return segment
+
     @property
     def packet(self) -> Packet:
         """The frame, decoded."""
@@ -61,6 +71,10 @@ class Segment:
 
 _WINDOW = 1 << 20  # bytes: nobody obeys a RST whose sequence number is farther off
 _NO_TCP = Tcp(0, 0, 0, complete=False)
+
+
+def _nothing(file: int, at: int, length: int) -> bytes:
+    return b""
 
 
 @dataclass(frozen=True, slots=True)

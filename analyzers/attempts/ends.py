@@ -10,6 +10,7 @@ from functools import reduce
 
 from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import routers
+from analyzers.attempts.pings import NO_PINGS, Pings
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Router, Sweeps, sender_of
 
@@ -187,19 +188,22 @@ def _identity(router: Router | None) -> tuple[int, str, int] | None:
 @dataclass(frozen=True, slots=True)
 class Vanished:
     """SYNs to a port get no answer beyond hop `last` (0: not even there).
-    `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `target` the hop of the address, and
+    `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `pinged` whether pings are; `target` the
+    hop of the address, where another port of it is answered as by its stack, or pings are (`by_ping`), 0 for unknown;
     `translated` that of a box which translates in its name, 0 for none."""
 
     last: int
     goes_on: int
+    pinged: bool
     before: bool  # none of so many flows as leave no doubt is answered by the target at the hop behind the last
     target: int
+    by_ping: bool
     tries: int
     translated: int
     frames: tuple[int, ...]
 
 
-def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
+def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | None:
     """Where SYNs to this port vanish; None unless a sweep of it was answered by routers, at most, and then by nobody."""
     lost = [path for path in sweeps.to(port) if all(echo.kind in ("", RAN_OUT) for echo in path.echoes)]
     lost = [path for path in lost if not path.echoes[-1].kind]
@@ -216,14 +220,16 @@ def vanished(sweeps: Sweeps, port: int) -> Vanished | None:
     }
     goes_on = next(iter(beyond), 0)
     ends = sweeps.ends(port)
-    flows = sweeps.flows_at(last + 1, port)
-    before = len(flows) >= MDA_FLOWS and all(echo.kind == RAN_OUT for echo in flows)
+    target = min((echo.ttl for echo in ends.values()), default=pings.hop)
+    flows = sweeps.flows_at(last + 1, port), pings.flows_at(last + 1)
+    before = any(len(some) >= MDA_FLOWS and all(echo.kind == RAN_OUT for echo in some) for some in flows)
     own = min((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
     final = max(heard, key=lambda echo: echo.ttl, default=None)
-    frames = [f.number for f in _frames(final)] + [f.number for f in _frames(beyond.get(goes_on))]
+    reached = beyond.get(goes_on) or (pings.reply if pings.hop > last else None)
+    frames = [f.number for f in (*_frames(final), *_frames(reached))]
     return Vanished(
-        last, goes_on, before, min((echo.ttl for echo in ends.values()), default=0), tries, own,
-        tuple(sorted(frames)),
+        last=last, goes_on=goes_on, pinged=pings.hop > last, before=before, target=target, by_ping=not ends, tries=tries,
+        translated=own, frames=tuple(sorted(frames)),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from analyzers.attempts.ends import End, Vanished, end_of, vanished
 from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.pings import Pings
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.surroundings import Answer, Surroundings
@@ -62,6 +63,11 @@ class Subject:
         return self.around.sweeps(self.service)
 
     @cached_property
+    def pings(self) -> Pings:
+        """What pings of the service's address, and UDP to it, got back."""
+        return self.around.pings(self.service)
+
+    @cached_property
     def end(self) -> End | None:
         """Where the way of refused SYNs ends, if a sweep showed it."""
         answers = [a.answer for a, _ in self.failing if a.answer is not None]
@@ -104,7 +110,7 @@ class Subject:
     @cached_property
     def lost(self) -> Vanished | None:
         """Where silent SYNs vanish, if a sweep showed it."""
-        return vanished(self.sweeps, self.service.port) if self.sweeps else None
+        return vanished(self.sweeps, self.service.port, self.pings) if self.sweeps else None
 
     @cached_property
     def symptom(self) -> str:

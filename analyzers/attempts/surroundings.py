@@ -4,6 +4,7 @@ TTLs and marks are compared within one trace (one point of capture) only: from e
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy as np
 from analyzers.attempts.attempt import Recall, Segment, asked, materialise
 from analyzers.attempts.hops import routers
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.pings import NO_PINGS, Pings, Signs
 from analyzers.attempts.services import Service, client_sides
 from analyzers.attempts.strays import Strays, strays
 from analyzers.attempts.sweeps import Sweeps, by_target, sweeps
 from captures.packet import Address
+from captures.scan import Sign
 
 _MOST_ANSWERS = 12  # kinds of answers of one address that a diagnosis compares with
 _Key = tuple[int, int, int]
@@ -43,8 +46,10 @@ class Answer:
 class Surroundings:
     """The answers of every address of a run, found when first asked for."""
 
-    def __init__(self, ledger: Ledger, recall: Recall) -> None:
+    def __init__(self, ledger: Ledger, recall: Recall, signs: Iterable[tuple[int, Sign]] = ()) -> None:
+        """`signs`: by trace, what else than TCP tells of addresses."""
         self._ledger, self._recall = ledger, recall
+        self._signs = Signs(signs)
         self._index: dict[_Key, list[_Entry]] | None = None
         self._crowds: dict[tuple[frozenset[int], int], int] = {}
         self._probes: dict[Address, list[int]] | None = None
@@ -96,6 +101,11 @@ class Surroundings:
         if self._strays is None:
             self._strays = strays(self._ledger, self._recall)
         return sweeps(self._ledger, self._recall, mine, traces.pop(), service.address, self._strays)
+
+    def pings(self, service: Service) -> Pings:
+        """What pings of the service's address, and UDP to it, got back where the service was seen."""
+        traces = set(self._ledger.columns["trace"][service.members[:64]].tolist())
+        return self._signs.pings(traces.pop(), service.address) if len(traces) == 1 else NO_PINGS
 
     def _answer(self, trace: int, port: int, kind: str, index: int) -> Answer:
         attempt = materialise(self._ledger, index, self._recall)

@@ -20,7 +20,7 @@ from analyzers.attempts.reflection import DSCP, reflection
 from analyzers.attempts.strays import Strays, about
 from captures.packet import ACK, FIN, RST, SYN, Address
 
-_FLOW = 3  # TTLs of one flow that make a sweep
+FLOW = 3  # TTLs of one flow that make a sweep
 _MOST = 512  # probes to one address that are looked at
 RAN_OUT = "ttl-exceeded"
 
@@ -210,13 +210,13 @@ def sweeps(
     changing: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
     paths, singles = [], []
     for (client, client_port, port), members in flows.items():
-        if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
+        if len({attempt.syns[0].ttl for attempt in members}) >= FLOW:
             paths.append(Path(client_port, port, True, tuple(_echoes(members, strays))))
         else:
             changing[client, port] += members
             singles += [(port, echo) for echo in _echoes(members, strays)]
     for (_, port), members in changing.items():
-        if len({attempt.syns[0].ttl for attempt in members}) >= _FLOW:
+        if len({attempt.syns[0].ttl for attempt in members}) >= FLOW:
             paths.append(Path(0, port, False, tuple(_echoes(members, strays))))
     return Sweeps(paths, str(target), singles)
 

@@ -64,7 +64,8 @@ CAUSES = (
     ),
     Cause(
         "silence.target.filter.drop", "a packet filter on the target host drops the packets", "server-host",
-        requires=(seen(Unanswered),), source="measured with iptables, nftables, ufw; the default of most host firewalls",
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True),),
+        source="measured with iptables, nftables, ufw; the default of most host firewalls",
     ),
     Cause(
         "silence.target.filter.stealth", "Windows with its firewall on keeps silent where nothing listens (stealth mode)", "server-host",
@@ -72,7 +73,9 @@ CAUSES = (
     ),
     Cause(
         "silence.network.firewall.drop", "a firewall or cloud rule on the path drops the packets", "firewall",
-        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, others_pass=True, before_target=True, translated=False),),
+        requires=(seen(Unanswered),), supports=(
+            seen(VanishesBeyond, others_pass=True, before_target=True, translated=False), seen(VanishesBeyond, translated=True),
+        ),
         source="measured; the default of cloud security groups and most appliances",
     ),
     Cause(

@@ -1,6 +1,7 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
 from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAgain, WindowShut
+from analyzers.alive import AnswersPing, RefusesUdp
 from analyzers.balance import SeveralMachines, Turns
 from analyzers.closed import BareReset, ClosedWithoutWord, NotTheServers, TookItIn, TooSoon, WentOn
 from analyzers.maker import ResetMaker
@@ -10,6 +11,13 @@ from analyzers.reset import AcceptedToo, SynReset
 from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
+
+# Routes are not for one port: what a route keeps from one it keeps from all of the address.
+ALIVE = (
+    seen(AnswersPing),
+    seen(RefusesUdp),
+    seen(AnswersElsewhere, alike=True),
+)
 
 CAUSES = (
     Cause(
@@ -23,7 +31,7 @@ CAUSES = (
     ),
     Cause(
         "silence.target.host.down", "the target host is off, or no host has this address", "server-host",
-        requires=(seen(Unanswered),), excludes=(seen(AnswersElsewhere), seen(Turns, alternates=True)),
+        requires=(seen(Unanswered),), excludes=(*ALIVE, seen(AnswersElsewhere), seen(Turns, alternates=True)),
         source="measured: a router that reports nothing leaves only the SYNs",
     ),
     Cause(
@@ -65,11 +73,11 @@ CAUSES = (
     ),
     Cause(
         "silence.target.host.no-return-route", "the target host gets the packets and has no route back to the client", "server-host",
-        requires=(seen(Unanswered),), source="measured: no route, or a blackhole route, on the server",
+        requires=(seen(Unanswered),), excludes=ALIVE, source="measured: no route, or a blackhole route, on the server",
     ),
     Cause(
         "silence.target.host.rp-filter", "the target host drops the packets because its own route back leads elsewhere",
-        "server-host", requires=(seen(Unanswered),), source="measured: strict rp_filter",
+        "server-host", requires=(seen(Unanswered),), excludes=ALIVE, source="measured: strict rp_filter",
     ),
     *(
         Cause(

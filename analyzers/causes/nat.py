@@ -4,7 +4,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.balance import Rotation, SeveralMachines, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.path import Translated
+from analyzers.path import Translated, VanishesBeyond
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.unreachable import IcmpRefusal
@@ -64,7 +64,7 @@ CAUSES = (
     ),
     Cause(
         "silence.network.nat.dead-inside", "the port is forwarded to a host that does not answer", "nat",
-        requires=(seen(Unanswered),),
-        excludes=(seen(Turns),), source="unverified: silent where the NAT box reports nothing",
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True),), excludes=(seen(Turns),),
+        source="measured: DNAT to a host that drops",
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from analyzers.after import NeverSpoke, SynAckAgain
 from analyzers.attempts.icmp import KINDS
 from analyzers.causes.filters import BY_ROUTES
+from analyzers.causes.host import ALIVE
 from analyzers.handshake import AbortedByClient, HalfOpen, Unheard
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
@@ -32,11 +33,11 @@ CAUSES = (
     ),
     Cause(
         "silence.network.router.no-route", "a router on the path drops the packets without a word (blackhole, loop, filter of sources)",
-        "router", requires=(seen(Unanswered),), source="measured: blackhole route",
+        "router", requires=(seen(Unanswered),), excludes=ALIVE, source="measured: blackhole route",
     ),
     Cause(
         "silence.network.return-path", "the target answers, but its answer does not find the way back", "router",
-        requires=(seen(Unanswered),), source="measured: fail2ban's route action, missing return route",
+        requires=(seen(Unanswered),), excludes=ALIVE, source="measured: fail2ban's route action, missing return route",
     ),
     Cause(
         "silence.origin.sender.bad-checksum", "the SYN itself is damaged: receivers drop it", "client-host",

@@ -26,8 +26,11 @@ def _message(draft: Draft, version: int) -> None:
         return
     kind, code = data[at], data[at + 1]
     message = Icmp(version, kind, code)
-    if not message.is_error or draft.end - at < 8:
+    if draft.end - at < 8 or not (message.is_error or message.echo):
         draft.icmp = message
+        return
+    if message.echo:
+        draft.icmp = Icmp(version, kind, code, ident=draft.word(4), sequence=draft.word(6))
         return
     whole = draft.end == draft.wire_end and draft.ip is not None and not draft.ip.more_fragments
     right: bool | None = None

@@ -14,7 +14,7 @@ from netprobe.live.flow import DSCP
 SIGNED = bytes.fromhex("020405b40101" + "1312" + "5a" * 16)  # MSS, and a TCP-MD5 signature of no key (RFC 2385)
 WINDOW = 64_240
 OPTIONS = bytes.fromhex("020405b40402080a000000010000000001030307")  # MSS 1460, SACK, timestamps, window scale 7
-_TCP = 6
+_ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _LABEL = 0x6E705
 
 
@@ -34,8 +34,7 @@ def segment(ends: Ends, seq: int, flags: int = SYN, options: bytes = OPTIONS) ->
         ">HHIIBBHHH", ends.sport, ends.dport, seq & 0xFFFFFFFF, 0, (20 + len(options)) // 4 << 4, flags, WINDOW, 0, 0
     )
     whole = head + options
-    pseudo = ip_address(ends.source).packed + ip_address(ends.target).packed
-    total = ones_complement_sum(pseudo + struct.pack(">II", len(whole), _TCP) + whole)
+    total = ones_complement_sum(_pseudo(ends, len(whole), _TCP) + whole)
     return whole[:16] + struct.pack(">H", ~total & 0xFFFF) + whole[18:]
 
 
@@ -44,12 +43,33 @@ def damaged(whole: bytes) -> bytes:
     return whole[:16] + bytes((whole[16] ^ 0x5A, whole[17] ^ 0xA5)) + whole[18:]
 
 
-def packet(ends: Ends, payload: bytes, ttl: int, ip_id: int = 0, tos: int = DSCP) -> bytes:
+def echo(ends: Ends, sequence: int) -> tuple[bytes, int]:
+    """An ICMP echo request whose identifier is the flow's source port, and its protocol number. All of one flow have the same
+    checksum, which balancers may look at."""
+    v6 = ":" in ends.source
+    body = struct.pack(">HHH", ends.sport, sequence, 0xFFFF - sequence) + bytes(26)
+    head, pseudo = (128, _pseudo(ends, 4 + len(body), _ICMPV6)) if v6 else (8, b"")
+    total = ones_complement_sum(pseudo + struct.pack(">BBH", head, 0, 0) + body)
+    return struct.pack(">BBH", head, 0, ~total & 0xFFFF) + body, _ICMPV6 if v6 else _ICMP
+
+
+def datagram(ends: Ends) -> tuple[bytes, int]:
+    """An empty UDP datagram, and its protocol number."""
+    head = struct.pack(">HHH", ends.sport, ends.dport, 8)
+    total = ones_complement_sum(_pseudo(ends, 8, _UDP) + head)
+    return head + struct.pack(">H", ~total & 0xFFFF or 0xFFFF), _UDP
+
+
+def _pseudo(ends: Ends, length: int, protocol: int) -> bytes:
+    return ip_address(ends.source).packed + ip_address(ends.target).packed + struct.pack(">II", length, protocol)
+
+
+def packet(ends: Ends, payload: bytes, ttl: int, ip_id: int = 0, tos: int = DSCP, protocol: int = _TCP) -> bytes:
     """The segment in its IP packet; of IPv4 the kernel fills in length and checksum. IPv6 bears one flow label for a flow."""
     source, target = ip_address(ends.source).packed, ip_address(ends.target).packed
     if len(source) == 4:
-        head = struct.pack(">BBHHHBBH", 0x45, tos, 20 + len(payload), ip_id, 0x4000, ttl, _TCP, 0)
+        head = struct.pack(">BBHHHBBH", 0x45, tos, 20 + len(payload), ip_id, 0x4000, ttl, protocol, 0)
         total = ones_complement_sum(head + source + target)
         return head[:10] + struct.pack(">H", ~total & 0xFFFF) + source + target + payload
     label = (_LABEL ^ ends.sport) & 0xFFFFF
-    return struct.pack(">IHBB", 6 << 28 | tos << 20 | label, len(payload), _TCP, ttl) + source + target + payload
+    return struct.pack(">IHBB", 6 << 28 | tos << 20 | label, len(payload), protocol, ttl) + source + target + payload

@@ -17,6 +17,7 @@ from captures.packet import decode
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.network import Kernel, Network, Recording
+from netprobe.live.pings import ping
 from netprobe.live.recorder import Frame
 from netprobe.live.trace import MOST_PACKETS, RAW, Heard, Sweep, Tracer, heard_from
 
@@ -166,6 +167,10 @@ class Session:
         refused = failing.errno == "ECONNREFUSED" and not limited and control is not None and control.kind == "rst"
         if refused and not self.options.only_syn:
             tracer.odd(self.port, CONTROL_PORT)
+        if failing.errno is None and not swept[self.port].end and not self.options.only_syn:
+            self.tell("asking for signs of life by ping and UDP")
+            known = max((sweep.end for sweep in swept.values()), default=0)
+            ping(self.network, self.recorder, self.address, known, swept[self.port].last)
         if far:
             tracer.flows(far[-1], near, MDA_FLOWS - len(far))
         for _ in range(flows):

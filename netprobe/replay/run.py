@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ from analyzers.diagnose import diagnose, diagnose_unsent, subject_of
 from analyzers.model import Verdict
 from captures.formats import Window
 from captures.packet import Address
-from captures.scan import scan
+from captures.scan import Sign, scan
 from netprobe.errors import UnreadableInput
 from netprobe.replay.inputs import Input, Recaller, display_name, open_input, start_times
 from netprobe.replay.interrupt import Interrupt
@@ -50,6 +50,7 @@ class Source:
     names: dict[str, str] = field(default_factory=dict)
     error: str = ""
     contexts: list[Context] = field(default_factory=list)
+    signs: list[Sign] = field(default_factory=list)
 
 
 @dataclass
@@ -71,7 +72,8 @@ class Replay:
     @cached_property
     def surroundings(self) -> Surroundings:
         """What the capture shows around each service."""
-        return Surroundings(self.ledger, self.recall)
+        signs = ((source.trace, sign) for source in self.sources for sign in source.signs)
+        return Surroundings(self.ledger, self.recall, signs)
 
     @cached_property
     def watches(self) -> list[Watch]:
@@ -207,7 +209,9 @@ def _read(opened: Input, file: int, source: Source, tracker: Tracker, progress: 
         first, final = int(window.ts_ns.min()), int(window.ts_ns.max())
         source.first_ns = first if source.first_ns is None else min(first, source.first_ns)
         source.last_ns = final if source.last_ns is None else max(final, source.last_ns)
-        table = scan(window, source.counts)
+        before = len(source.signs)
+        table = scan(window, source.counts, source.signs)
+        source.signs[before:] = [replace(sign, number=sign.number + offset) for sign in source.signs[before:]]
         table.number = table.number + offset
         tracker.add(table, window.buffer)
         if progress is not None:

@@ -77,7 +77,7 @@ def test_a_port_that_is_refused_like_another_is_no_control_for_it(tmp_path: Path
     assert "target" not in verdict(tmp_path, refused + sweep(80, 50040, {**ROUTERS, 4: CLOSED})).cause
 
 
-@pytest.mark.parametrize(("flows", "place"), [(5, (2, 3)), (0, (None, None))])
+@pytest.mark.parametrize(("flows", "place"), [(5, (2, 3)), (0, (2, 4))])
 def test_silence_is_placed_where_others_pass_and_the_next_hop_is_not_the_target(
     tmp_path: Path, flows: int, place: tuple[int | None, int | None]
 ) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, TCP, UDP, IPOption
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
+from scapy.layers.inet6 import ICMPv6EchoReply, IPv6, IPv6ExtHdrFragment
 from scapy.packet import Raw
 
 from captures.formats import Window, open_capture
-from captures.packet import decode
-from captures.scan import scan
+from captures.packet import Packet, decode
+from captures.scan import MOST_SIGNS, Sign, scan
 from captures.table import PacketTable, row_of
 from tests.captures.carriers import CARRIERS, every_frame
 from tests.craft import (
@@ -59,6 +59,7 @@ def assert_agrees(window: Window) -> tuple[PacketTable, Counter[str]]:
     assert_both_ways(window, table, counts)
     expected: list[tuple[int, dict[str, Any], bytes]] = []
     kinds: Counter[str] = Counter()
+    signs: list[tuple[int, Packet]] = []
     for index, frame in enumerate(frames_of(window)):
         packet = decode(frame.data, frame.link, frame.wire_length)
         row = row_of(packet, int(window.start[index]))
@@ -67,7 +68,10 @@ def assert_agrees(window: Window) -> tuple[PacketTable, Counter[str]]:
             kinds["icmp-error" if row["icmp"] else "tcp"] += 1
             payload = packet.tcp.payload if packet.tcp is not None else b""
             expected.append((index, row, payload))
-        elif packet.ip is not None and packet.ip.is_later_fragment:
+            continue
+        if packet.icmp is not None and (packet.icmp.echo or packet.icmp.quoted is not None):
+            signs.append((int(window.number[index]), packet))
+        if packet.ip is not None and packet.ip.is_later_fragment:
             kinds["fragment"] += 1
         else:
             kinds["unreadable" if packet.problems else "other"] += 1
@@ -90,7 +94,18 @@ def assert_agrees(window: Window) -> tuple[PacketTable, Counter[str]]:
             assert start + size <= window.start[index] + window.caplen[index]
     assert sum(counts[kind] for kind in KINDS) == len(window)
     assert +counts == kinds
+    assert told(window) == signs
+    with other_way():
+        assert told(window) == signs
     return table, counts
+
+
+def told(window: Window) -> list[tuple[int, Packet]]:
+    """The signs, which change nothing else."""
+    signs: list[Sign] = []
+    counts: Counter[str] = Counter()
+    assert len(scan(window, counts, signs)) == counts["tcp"] + counts["icmp-error"]
+    return [(sign.number, sign.packet) for sign in signs]
 
 
 def assert_both_ways(window: Window, table: PacketTable, counts: Counter[str]) -> None:
@@ -428,6 +443,24 @@ def test_every_kind_of_frame_is_counted_by_its_name() -> None:
         (101, b"\x45\0\0"), (101, b""), (147, bytes(60)), (1, bytes(13)), (1, tunnel),
     ]))  # fmt: skip
     assert counts == {"tcp": 3, "icmp-error": 1, "fragment": 2, "other": 2, "unreadable": 4, "vxlan": 1, "6in4": 1}
+
+
+def test_pings_and_errors_about_udp_are_told_until_there_are_enough() -> None:
+    ping = bytes(IP(src="192.0.2.1", dst="192.0.2.2", ttl=9) / ICMP(id=7, seq=3))
+    pong = bytes(IPv6(src="::1", dst="::2") / ICMPv6EchoReply(id=8, seq=4))
+    about = with_length(4, 0, bytes(IP(src="192.0.2.1", dst="192.0.2.2") / UDP()))
+    frames = [(101, ping), (101, bytes(SYN)), (101, pong), (101, about)]
+    (window,) = windows(whole(frames))
+    found = [packet for _, packet in told(window)]
+    assert [(p.icmp.echo, p.icmp.ident, p.icmp.sequence) for p in found if p.icmp] == [
+        ("request", 7, 3), ("reply", 8, 4), ("", 0, 0),
+    ]  # fmt: skip
+    for enough in (MOST_SIGNS - 1, MOST_SIGNS):
+        signs = [Sign(0, 0, found[0])] * enough
+        counts: Counter[str] = Counter()
+        scan(window, counts, signs)
+        assert len(signs) == (MOST_SIGNS + 2 if enough < MOST_SIGNS else MOST_SIGNS)  # it is looked at once a window
+        assert counts["other"] == 3
 
 
 def test_counts_add_up_over_windows() -> None:

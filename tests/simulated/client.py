@@ -79,7 +79,8 @@ class Client:
                 self.frames.append(Frame(DEVICE, self.world.clock.now, direction, data))
 
     def _unheard(self, datagram: Datagram) -> None:
-        assert isinstance(datagram.body, Tcp)
+        if not isinstance(datagram.body, Tcp):
+            return
         own = self.sockets.get((datagram.body.sport, datagram.body.dport))
         if own is not None:
             own.fail(errno.EHOSTUNREACH)
@@ -101,6 +102,8 @@ class Client:
             if known is not None and isinstance(quoted, Tcp) and quoted.seq == known.end.isn:
                 codes = _ERRNOS_V6 if datagram.v6 else _ERRNOS_V4
                 known.fail(codes.get((body.type, body.code), errno.EHOSTUNREACH))
+            return
+        if not isinstance(body, Tcp):
             return
         own = self.sockets.get((body.dport, body.sport))
         if body.spoil:

@@ -1,6 +1,6 @@
 """Packet filters as netfilter has them: which rule meets a packet, and what its refusal looks like."""
 
-from tests.simulated.packets import ERRORS, RST, SYN, Datagram, Tcp, error, refusal
+from tests.simulated.packets import ERRORS, RST, SYN, Datagram, Other, Tcp, error, refusal
 from tests.simulated.rows import Node, Rule
 
 
@@ -9,6 +9,8 @@ def meets(rule: Rule, hook: str, datagram: Datagram, spared: dict[Rule, int]) ->
     if rule.hook != hook:
         return False
     body = datagram.body
+    if isinstance(body, Other):
+        return False  # the rules here are about TCP, and about ICMP errors
     if not isinstance(body, Tcp):
         return any((body.type, body.code) == ERRORS[kind][datagram.v6] for kind in rule.icmp)
     if rule.icmp or (rule.ports and body.dport not in rule.ports) or (rule.sport and body.sport != rule.sport):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulated.clock import Clock
-from tests.simulated.packets import ACK, RST, SYN, Datagram, Tcp, refusal
+from tests.simulated.packets import ACK, RST, SYN, Datagram, Other, Tcp, error, pong, refusal
 from tests.simulated.rows import Node
 from tests.simulated.services import CLOSE, HEAR, PROGRAMS, RESET, Program
 from tests.simulated.tcp import End
@@ -37,6 +37,13 @@ class Host:
     def arrive(self, datagram: Datagram) -> None:
         """A packet for one of its addresses."""
         tcp = datagram.body
+        if isinstance(tcp, Other):
+            if tcp.pings:
+                self._later(lambda: self.emit(pong(datagram, self.node.ttl)))
+            elif tcp.protocol == 17:
+                answer = error("port-unreachable", datagram, datagram.dst, self.node.ttl, self.node.room)
+                self._later(lambda: self.emit(answer))
+            return
         if not isinstance(tcp, Tcp) or tcp.spoil:
             return
         key = (datagram.src, datagram.dst, tcp.sport, tcp.dport)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from hashlib import blake2s
 
-from tests.simulated.packets import ACK, FIN, PSH, RST, SYN, Datagram, Icmp, Tcp
+from tests.simulated.packets import ACK, FIN, PSH, RST, SYN, Datagram, Icmp, Other, Tcp
 from tests.simulated.rows import Forward, Node
 
 Ends = tuple[str, int, str, int]
@@ -47,6 +47,8 @@ def translate(node: Node, tracking: Tracking, datagram: Datagram) -> Datagram:
     """The packet as it goes on from the box."""
     if isinstance(datagram.body, Icmp):
         return _error(node, tracking, datagram, datagram.body)
+    if isinstance(datagram.body, Other):
+        return datagram  # only ports are forwarded here
     ends, tcp = ends_of(datagram), datagram.body
     if tcp.spoil or tcp.flags & ~PSH not in _VALID:
         return datagram  # for nobody's connection: it is for whoever has the address
@@ -92,6 +94,8 @@ def _renamed(datagram: Datagram, ends: Ends) -> Datagram:
 
 def _error(node: Node, tracking: Tracking, datagram: Datagram, icmp: Icmp) -> Datagram:
     """An error about a translated packet bears the public address, and quotes what the originator sent."""
+    if not isinstance(icmp.quoted.body, Tcp):
+        return datagram
     quoted = ends_of(icmp.quoted)
     entry = tracking.replies.get(turned(quoted))
     if entry is None:

@@ -54,12 +54,24 @@ class Icmp:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """What is neither TCP nor an ICMP error, as bytes: an ICMP echo, or UDP."""
+
+    protocol: int
+    data: bytes
+
+    @property
+    def pings(self) -> bool:
+        return (self.protocol, self.data[0]) in ((1, 8), (58, 128))
+
+
+@dataclass(frozen=True, slots=True)
 class Datagram:
     """One IP packet, of the family of its addresses. `ttl` is the hop limit in IPv6, `tos` the traffic class."""
 
     src: str
     dst: str
-    body: Tcp | Icmp
+    body: Tcp | Icmp | Other
     ttl: int = 64
     tos: int = 0
     ident: int = 0
@@ -86,6 +98,8 @@ def written(datagram: Datagram) -> bytes:
         ) + body.options + body.payload  # fmt: skip
         total = ~ones_complement_sum(src + dst + struct.pack(">II", len(data), 6) + data) & 0xFFFF ^ body.spoil
         data = data[:16] + struct.pack(">H", total) + data[18:]
+    elif isinstance(body, Other):
+        data, protocol = body.data, body.protocol
     else:
         head = 48 if datagram.v6 else 28
         most = (_LEAST_V6 if datagram.v6 else _MOST_V4) - head
@@ -105,20 +119,26 @@ def written(datagram: Datagram) -> bytes:
 
 
 def read(data: bytes) -> Datagram:
-    """The packet in these bytes: TCP without IP options or extension headers, which is all that is sent through here."""
+    """The packet in these bytes, without IP options or extension headers."""
     v6 = data[0] >> 4 == 6
     start, protocol = (40, data[6]) if v6 else (20, data[9])
-    if (not v6 and data[0] != 0x45) or protocol != 6:
-        raise ValueError("the simulated network carries TCP without IP options")
+    if not v6 and data[0] != 0x45:
+        raise ValueError("the simulated network carries no IP options")
     src, dst = (data[8:24], data[24:40]) if v6 else (data[12:16], data[16:20])
     segment = data[start:]
+    if protocol != 6:
+        return _headed(data, src, dst, Other(protocol, segment))
     sport, dport, seq, ack, offset, flags, window, total, _ = struct.unpack_from(">HHIIBBHHH", segment)
     cleared = segment[:16] + b"\0\0" + segment[18:]
     right = ~ones_complement_sum(src + dst + struct.pack(">II", len(segment), 6) + cleared) & 0xFFFF
     head = offset >> 4 << 2
     body = Tcp(sport, dport, seq, ack, flags, window, segment[20:head], segment[head:], total ^ right)
+    return _headed(data, src, dst, body)
+
+
+def _headed(data: bytes, src: bytes, dst: bytes, body: Tcp | Other) -> Datagram:
     src_text, dst_text = str(ip_address(src)), str(ip_address(dst))
-    if v6:
+    if data[0] >> 4 == 6:
         word = int.from_bytes(data[:4], "big")
         return Datagram(src_text, dst_text, body, data[7], word >> 20 & 0xFF, label=word & 0xFFFFF)
     ident, fragment = struct.unpack_from(">HH", data, 4)
@@ -154,6 +174,16 @@ def refusal(about: Datagram, ttl: int = 64) -> Datagram:
     seq, ack, flags = (tcp.ack, 0, RST) if tcp.flags & ACK else (0, tcp.end, RST | ACK)
     body = Tcp(tcp.dport, tcp.sport, seq, ack, flags)
     return Datagram(about.dst, about.src, body, ttl)
+
+
+def pong(about: Datagram, ttl: int) -> Datagram:
+    """The answer to an echo request."""
+    assert isinstance(about.body, Other)
+    src, dst = about.dst, about.src
+    data = bytes((129 if about.v6 else 0, 0, 0, 0)) + about.body.data[4:]
+    pseudo = packed(src) + packed(dst) + struct.pack(">II", len(data), 58) if about.v6 else b""
+    data = data[:2] + struct.pack(">H", ~ones_complement_sum(pseudo + data) & 0xFFFF) + data[4:]
+    return Datagram(src, dst, Other(about.body.protocol, data), ttl, df=False)
 
 
 def neighbours(asker: str, asked: str) -> tuple[bytes, bytes]:

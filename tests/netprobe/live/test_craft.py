@@ -1,10 +1,10 @@
 """Packets of our own making, as scapy reads them."""
 
 import pytest
-from scapy.layers.inet import IP, TCP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 
-from netprobe.live.craft import Ends, packet, segment
+from netprobe.live.craft import Ends, datagram, echo, packet, segment
 from tests.notation import CLIENT4, CLIENT6, SERVER4, SERVER6
 
 
@@ -24,3 +24,32 @@ def test_a_probe_is_a_syn_as_a_client_sends_it(source: str, target: str, layer: 
     sent = tcp.chksum
     del tcp.chksum
     assert layer(bytes(whole))[TCP].chksum == sent
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "layer", "kind"),
+    [(CLIENT4, SERVER4, IP, ICMP), (CLIENT6, SERVER6, IPv6, ICMPv6EchoRequest)],
+)
+def test_a_ping_and_a_datagram_are_as_anybody_sends_them(source: str, target: str, layer: type, kind: type) -> None:
+    ends, sums = Ends(source, 40000, target, 33434), set()
+    for number in (1, 2, 300):
+        message, protocol = echo(ends, number)
+        ping = layer(packet(ends, message, ttl=7, protocol=protocol))[kind]
+        assert (ping.id, ping.seq) == (40000, number)
+        sums.add(
+            checked(layer, packet(ends, message, ttl=7, protocol=protocol), kind, "chksum" if layer is IP else "cksum")
+        )
+    assert len(sums) == 1  # balancers may look at it
+    message, protocol = datagram(ends)
+    whole = packet(ends, message, ttl=7, protocol=protocol)
+    assert (layer(whole)[UDP].sport, layer(whole)[UDP].dport, layer(whole)[UDP].len) == (40000, 33434, 8)
+    checked(layer, whole, UDP, "chksum")
+
+
+def checked(layer: type, data: bytes, kind: type, name: str) -> int:
+    """The checksum, which scapy computes as well."""
+    whole = layer(data)
+    sent = int(getattr(whole[kind], name))
+    delattr(whole[kind], name)
+    assert getattr(layer(bytes(whole))[kind], name) == sent
+    return sent

@@ -1,0 +1,149 @@
+"""Pings of an address, and ICMP errors about UDP to it: signs of life that no TCP port needs to give, and with small TTLs
+traceroutes of their own, which tell how far the address is though all of its ports keep silent.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from analyzers.attempts.attempt import Segment
+from analyzers.attempts.hops import MOST_HOPS
+from analyzers.attempts.icmp import kind_of
+from analyzers.attempts.sweeps import FLOW, RAN_OUT, Echo, Path
+from captures.packet import Address, Icmp
+from captures.scan import Sign
+
+REPLY = "echo-reply"
+_UDP = 17
+_MOST_ANSWER_NS = 10_000_000_000  # idents and numbers come again
+_Answers = dict[tuple[int, int], list[tuple[str, Sign]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pings:
+    """What an address got by ping: `paths` with one entry for each sweep by TTL (their `client_port` is the echo's identifier),
+    `singles` for whole-way pings and flows of few TTLs; `udp` is an error in the address's own name about UDP that came there.
+    """
+
+    paths: tuple[Path, ...] = ()
+    singles: tuple[Echo, ...] = ()
+    udp: Segment | None = None
+
+    @property
+    def echoes(self) -> list[Echo]:
+        return [*self.singles, *(echo for path in self.paths for echo in path.echoes)]
+
+    @property
+    def reply(self) -> Echo | None:
+        """The first ping that was answered by the address."""
+        return next((echo for echo in self.echoes if echo.kind == REPLY), None)
+
+    @property
+    def unanswered(self) -> list[Echo]:
+        """The pings that went all the way, if anything did, and got no answer whatever."""
+        return [echo for echo in self.echoes if not echo.kind and echo.ttl > MOST_HOPS]
+
+    @property
+    def hop(self) -> int:
+        """The hop at which all sweeps agree that the address answers; 0 when none shows it."""
+        ends = [path.begins(REPLY) for path in self.paths]
+        hops = {end.ttl for end in ends if end is not None}
+        return hops.pop() if len(hops) == 1 and None not in ends else 0
+
+    def flows_at(self, ttl: int) -> list[Echo]:
+        """What pings with that TTL got back, one entry for every flow."""
+        swept = [echo for path in self.paths if (echo := path.at(ttl)) is not None]
+        return swept + [echo for echo in self.singles if echo.ttl == ttl]
+
+
+NO_PINGS = Pings()
+
+
+class Signs:
+    """The signs of a run by the address that they tell of; `trace` is where they were captured."""
+
+    def __init__(self, signs: Iterable[tuple[int, Sign]]) -> None:
+        self._about: dict[tuple[int, Address], list[Sign]] = defaultdict(list)
+        for trace, sign in signs:
+            ip, icmp = sign.packet.ip, sign.packet.icmp
+            if ip is None or icmp is None:
+                continue
+            if icmp.quoted is not None and icmp.quoted.ip is not None:
+                self._about[trace, icmp.quoted.ip.dst].append(sign)
+            elif icmp.echo:
+                self._about[trace, ip.dst if icmp.echo == "request" else ip.src].append(sign)
+
+    def pings(self, trace: int, address: Address) -> Pings:
+        signs = self._about.get((trace, address), [])
+        flows: dict[tuple[Address, int], list[Sign]] = defaultdict(list)
+        for sign in signs:
+            ip, icmp = sign.packet.ip, sign.packet.icmp
+            if ip is not None and icmp is not None and icmp.echo == "request":
+                flows[ip.src, icmp.ident].append(sign)
+        paths: list[Path] = []
+        singles: list[Echo] = []
+        answers = _answers(signs)
+        for (source, ident), requests in flows.items():
+            echoes = tuple(_echoes(requests, answers, source))
+            if len({echo.ttl for echo in echoes if echo.ttl <= MOST_HOPS}) >= FLOW:
+                paths.append(Path(ident, 0, True, echoes))
+            else:
+                singles += echoes
+        return Pings(tuple(paths), tuple(singles), _udp(signs, address))
+
+
+def _echoes(requests: Sequence[Sign], answers: _Answers, source: Address) -> Iterator[Echo]:
+    """One echo per TTL: the address's own word counts more than an error, and that more than silence."""
+    by_ttl: dict[int, list[tuple[Sign, list[tuple[str, Sign]]]]] = defaultdict(list)
+    for request in requests:
+        ip = request.packet.ip
+        assert ip is not None
+        by_ttl[ip.ttl].append((request, list(_to(request, answers, source))))
+    for ttl, asked in sorted(by_ttl.items()):
+        found = [(kind, request, answer) for request, answers in asked for kind, answer in answers]
+        ran_out = next((_segment(answer) for kind, _, answer in found if kind == RAN_OUT), None)
+        best = min(found, key=lambda one: (one[0] != REPLY, one[0] == RAN_OUT), default=None)
+        if best is None:
+            yield Echo(ttl, "", _segment(asked[0][0], client=True), None, ran_out, len(asked))
+        else:
+            yield Echo(ttl, best[0], _segment(best[1], client=True), _segment(best[2]), ran_out, len(asked))
+
+
+def _answers(signs: Iterable[Sign]) -> _Answers:
+    """Replies, and errors about requests, by identifier and number of the request."""
+    found: _Answers = defaultdict(list)
+    for sign in signs:
+        icmp = sign.packet.icmp
+        if icmp is not None and icmp.echo != "request":
+            about = icmp.quoted.icmp if icmp.quoted is not None else icmp
+            if about is not None:
+                found[about.ident, about.sequence].append((REPLY if icmp.echo else _kind(icmp), sign))
+    return found
+
+
+def _to(request: Sign, answers: _Answers, source: Address) -> Iterator[tuple[str, Sign]]:
+    mine = request.packet.icmp
+    assert mine is not None
+    for kind, sign in answers.get((mine.ident, mine.sequence), ()):
+        after = sign.ts_ns - request.ts_ns
+        if 0 <= after < _MOST_ANSWER_NS and sign.packet.ip is not None and sign.packet.ip.dst == source:
+            yield kind, sign
+
+
+def _kind(icmp: Icmp) -> str:
+    return kind_of(icmp.version, icmp.type, icmp.code)
+
+
+def _udp(signs: Sequence[Sign], address: Address) -> Segment | None:
+    for sign in signs:
+        ip, icmp = sign.packet.ip, sign.packet.icmp
+        quoted = icmp.quoted.ip if icmp is not None and icmp.quoted is not None else None
+        if ip is None or icmp is None or quoted is None or ip.src != address:
+            continue
+        if quoted.protocol == _UDP and _kind(icmp) == "port-unreachable":
+            return _segment(sign)
+    return None
+
+
+def _segment(sign: Sign, client: bool = False) -> Segment:
+    return Segment.of(sign.packet, sign.number, sign.ts_ns, client)
