@@ -117,6 +117,11 @@ class Replay:
     def attempt(self, index: int) -> Attempt:
         return materialise(self.ledger, index, self.recall)
 
+    def live(self, service: Service) -> bool:
+        """Whether this is what a live diagnosis asked."""
+        contexts = (context for source in self.sources for context in source.contexts)
+        return any((context.target, context.port) == (service.address, service.port) for context in contexts)
+
     def route(self, service: Service) -> Route | None:
         """The way to the service, hop by hop; None where no sweep of its port was captured."""
         if id(service) in self._unsent:

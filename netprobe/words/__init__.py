@@ -9,6 +9,8 @@ from analyzers.attempts.services import Service
 
 FIELDS = ("what", "wire", "apart", "confirm", "next", "sources")
 
+_DONE_LIVE = ("netprobe diagnose {target}", "traceroute -T", "43007", "ping -c 3 {address}", "-r FILE")
+
 
 @cache
 def _file(symptom: str) -> dict[str, dict[str, Any]]:
@@ -27,13 +29,18 @@ def about(cause: str) -> dict[str, Any]:
     return out
 
 
-def advice(cause: str, service: Service) -> list[dict[str, str]]:
-    """What to run next to learn more, with the service's own address and port filled in."""
+def advice(cause: str, service: Service, live: bool = False) -> list[dict[str, str]]:
+    """What to run next to learn more, with the service's own address and port filled in; behind a live diagnosis what can be
+    seen elsewhere first, and nothing that it has done itself."""
     host = f"[{service.address}]" if service.address.version == 6 else str(service.address)
     fill = {
         "address": str(service.address), "port": str(service.port), "target": f"{host}:{service.port}", "client": "CLIENT",
     }  # fmt: skip
-    steps = about(cause).get("next", [])
+    found = about(cause)
+    steps = found.get("next", [])
+    if live:
+        asked = [step for step in steps if not any(part in step["command"] for part in _DONE_LIVE)]
+        steps = [step for step in found.get("confirm", []) if step not in asked] + asked
     return [{"why": _filled(step["why"], fill), "command": _filled(step["command"], fill)} for step in steps]
 
 

@@ -133,6 +133,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "route-prohibit": [_One(wait=2.5, also=quoted_ttl(True))],
     "route-unreachable": [_One(wait=2.5, also=quoted_ttl(True))],
     "router-drop": [_One()],
+    "router-drop-all": [_One()],
     "router-reject": [
         _One({"type": "admin-prohibited"}, wait=2.5, also=quoted_ttl(False)),
         _One({"type": "port-unreachable", "before": 1, "behind": 3}, wait=2.5),
