@@ -6,6 +6,7 @@ import click
 
 from analyzers.causes import CAUSES, PREFIXES, find
 from netprobe.words import about
+from netprobe.words.rates import measured, table
 
 
 @click.command("explain")
@@ -49,6 +50,11 @@ def command(cause: str | None) -> None:
         _heading("Below this prefix")
         for row in rows:
             click.echo(f"  {row.id}")
+    rates = measured(exact) if exact else []
+    if rates:
+        _heading(f"How often its evidence misled, in {table()['networks']:,} drawn networks")
+        for line in rates:
+            _paragraph(line, bullet=True)
     sources = [*words.get("sources", []), *([exact.source] if exact and exact.source else [])]
     if sources:
         _heading("Sources")

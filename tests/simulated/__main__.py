@@ -7,15 +7,21 @@ from collections import Counter
 from pathlib import Path
 
 from tests.simulated.cases import drawn, outcome, table
+from tests.simulated.rates import measured
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulated", description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="how many paths")
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed; the others' follow")
+    parser.add_argument("--rates", type=Path, metavar="FILE", help="write how often each piece of evidence misled")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "evidence.pcapng"
+        if chosen.rates:
+            rates = measured(range(chosen.seed, chosen.seed + chosen.count), path)
+            chosen.rates.write_text("\n".join(rates.toml(chosen.seed)) + "\n")
+            return 0
         outcomes = [outcome(drawn(seed), path) for seed in range(chosen.seed, chosen.seed + chosen.count)]
     print("\n".join(table(outcomes)))
     wrong = [one for one in outcomes if not one.right]
