@@ -12,10 +12,12 @@ Two passive tests, each with cases in which it lies, so that what they say toget
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Segment, asked
+from analyzers.attempts.ends import End
 from analyzers.attempts.hops import initial_ttl, routers
 from analyzers.attempts.reflection import marks, reflection
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.surroundings import Answer
+from analyzers.attempts.sweeps import Sweeps
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import duration, times
 from captures.packet import RST
@@ -180,10 +182,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     end = subject.end
     if end is not None and end.stands != "unknown":
         stands = _AS_SWEPT.get(end.stands, stands)
-    if end is not None and end.stands == "unknown" and stands == "same" and routers(rst.ttl) + 1 > end.begins:
-        stands = (
-            "unknown"  # it came over more routers than lie before the hop that refuses: it did not start as it seems
-        )
+    if end is not None and end.stands == "unknown" and stands == "same" and _not_as_it_seems(rst, end, ways, subject):
+        stands = "unknown"
     if subject.translated is not None:
         stands = "farther"
     if stands == "nearer" and subject.working and not (end is not None and end.stands == "before"):
@@ -199,6 +199,14 @@ def facts(subject: Subject) -> Iterator[Fact]:
             frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside, swept=swept,
             hop_is="other" if end is not None and end.router and end.own else "",
         )  # fmt: skip
+
+
+def _not_as_it_seems(rst: Segment, end: End, ways: Sweeps, subject: Subject) -> bool:
+    """Whether the sweeps belie a RST that arrives as if from as far as another port's answer: it came over more routers than lie
+    before the hop that refuses, or every other port is answered farther on."""
+    others = [path.begins("rst", "syn-ack") for path in ways.elsewhere(subject.service.port)]
+    farther = [echo.ttl > end.begins for echo in others if echo is not None]
+    return routers(rst.ttl) + 1 > end.begins or (bool(farther) and all(farther))
 
 
 def _refusals(subject: Subject) -> Iterator[Refusal]:

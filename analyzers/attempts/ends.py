@@ -221,8 +221,12 @@ def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | N
     goes_on = next(iter(beyond), 0)
     ends = sweeps.ends(port)
     target = min((echo.ttl for echo in ends.values()), default=pings.hop)
-    flows = sweeps.flows_at(last + 1, port), pings.flows_at(last + 1)
-    before = any(len(some) >= MDA_FLOWS and all(echo.kind == RAN_OUT for echo in some) for some in flows)
+    flows = sweeps.flows_at(last + 1, port)
+    enough = len(flows) >= MDA_FLOWS
+    before = enough and all(echo.kind == RAN_OUT for echo in flows)
+    if enough and not any(echo.kind for echo in flows):
+        # All of TCP goes the same way and vanishes: the next hop is not the target's where pings run out, that came with it.
+        before = _run_out(pings, last + 1, {sender_of(echo.ran_out) for echo in heard if echo.ttl == last})
     own = min((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
     final = max(heard, key=lambda echo: echo.ttl, default=None)
     reached = beyond.get(goes_on) or (pings.reply if pings.hop > last else None)
@@ -231,6 +235,13 @@ def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | N
         last=last, goes_on=goes_on, pinged=pings.hop > last, before=before, target=target, by_ping=not ends, tries=tries,
         translated=own, frames=tuple(sorted(frames)),
     )  # fmt: skip
+
+
+def _run_out(pings: Pings, ttl: int, before: set[str]) -> bool:
+    """Whether all pings run out at that hop, and did so at the hop before in the name of the same router."""
+    here, nearer = pings.flows_at(ttl), pings.flows_at(ttl - 1)
+    met = {sender_of(echo.ran_out) for echo in nearer}
+    return bool(here) and all(echo.kind == RAN_OUT for echo in here) and (ttl == 1 or met == before)
 
 
 def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router, range] | None:

@@ -4,7 +4,6 @@ Echo requests with rising TTL, sent together, one that goes all the way, and a U
 number is the TTL, and the checksum is the same in all, as balancers may look at it.
 """
 
-from analyzers.attempts.ends import MDA_FLOWS
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.pings import REPLY
@@ -27,7 +26,7 @@ _Answers = dict[int, dict[int, str]]  # by identifier and TTL: what came back
 
 def ping(network: Network, recording: Recording, address: str, distance: int, last: int) -> int:
     """Ask an address for signs of life, and where it lives, so that the recording tells; gives the hop, 0 when that is not
-    known. `distance` is a first guess at it, 0 for none; `last` the hop up to which SYNs came: more flows are asked behind it.
+    known. `distance` is a first guess at it, 0 for none; `last` the hop up to which SYNs came.
     """
     most = min(MOST_HOPS, max(distance, last) + _BEYOND if distance else max(_UNKNOWN, last + _BEYOND))
     source, read = network.source(), len(recording.frames)
@@ -45,12 +44,7 @@ def ping(network: Network, recording: Recording, address: str, distance: int, la
     message, protocol = datagram(ends)
     network.send(packet(ends, message, _FULL_TTL, ip_id=_FULL_TTL, protocol=protocol))
     heard = _listen(network, recording, read).get(flow, {})
-    hop = min((ttl for ttl, kind in heard.items() if kind == REPLY and ttl <= most), default=0)
-    if hop > last + 1:
-        for _ in range(MDA_FLOWS - 1):
-            put(network.hold(), last + 1)
-        _listen(network, recording, len(recording.frames))
-    return hop
+    return min((ttl for ttl, kind in heard.items() if kind == REPLY and ttl <= most), default=0)
 
 
 def _listen(network: Network, recording: Recording, read: int) -> _Answers:

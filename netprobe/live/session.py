@@ -170,7 +170,9 @@ class Session:
         if failing.errno is None and not swept[self.port].end and not self.options.only_syn:
             self.tell("asking for signs of life by ping and UDP")
             known = max((sweep.end for sweep in swept.values()), default=0)
-            ping(self.network, self.recorder, self.address, known, swept[self.port].last)
+            last = swept[self.port].last
+            if ping(self.network, self.recorder, self.address, known, last) > last + 1 and not far:
+                tracer.flows(CONTROL_PORT, last + 1, MDA_FLOWS - 1)
         if far:
             tracer.flows(far[-1], near, MDA_FLOWS - len(far))
         for _ in range(flows):

@@ -34,3 +34,9 @@ def test_a_seed_gives_the_same_packets_again(seed: int, tmp_path: Path) -> None:
     first, second = tmp_path / "first.pcapng", tmp_path / "second.pcapng"
     assert outcome(drawn(seed), first).verdict == outcome(drawn(seed), second).verdict
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("seed", [41650, 603570])
+def test_what_once_misled_no_longer_does(seed: int, tmp_path: Path) -> None:
+    """RSTs that arrive like another port's though that is answered farther on; pings that all go one way, and TCP another."""
+    assert outcome(drawn(seed), tmp_path / "evidence.pcapng").right
