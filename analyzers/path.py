@@ -224,7 +224,7 @@ def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
     if len(ends) != 1:
         return
     (hop,) = ends
-    closing = _closing(subject)
+    closing = _closing(subject) or _spoken(subject)
     synack = next((a.synack for a, _ in subject.failing if a.synack is not None), None)
     if synack is None or closing is None:
         return
@@ -238,6 +238,14 @@ def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
             frames=(closing.number, router.report.number), count=0, what=what, ttl=closing.ttl, hop=router.hop, like=router.address,
             sender=router.address, hop_min=router.hop, hop_max=router.hop,
         )  # fmt: skip
+
+
+def _spoken(subject: Subject) -> Segment | None:
+    """What a server that does not close said, where that itself is what failed, and all of it came over as many routers."""
+    if subject.symptom != "wrong-service":
+        return None
+    said = [segment for a, _ in subject.failing for segment in a.segments if not segment.client and segment.length]
+    return said[0] if said and len({routers(segment.ttl) for segment in said}) == 1 else None
 
 
 def _closing(subject: Subject) -> Segment | None:

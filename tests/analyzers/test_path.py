@@ -103,3 +103,15 @@ def test_a_maker_that_copies_ttls_is_not_placed_by_them(tmp_path: Path) -> None:
     found = verdict(tmp_path, script)
     assert "copies it, as no TCP stack does" in said(found)
     assert (found.cause, found.place.hop_min, found.place.hop_max) == ("reset.network.firewall", 1, 5)
+
+
+@pytest.mark.parametrize(("back", "hop"), [(61, 4), (60, None)])
+def test_what_speaks_something_else_and_does_not_close_stands_where_syns_are_accepted(
+    tmp_path: Path, back: int, hop: int | None
+) -> None:
+    """Unless its words come over another number of routers than the SYN-ACK."""
+    script = "+.1 > client-port 50001 S 9 ttl 64\n+.01 < client-port 50001 S. 7 ack 10 ttl 61\n"
+    script += f'+.001 > client-port 50001 . 10 ack 8\n+.1 < client-port 50001 P. 8 ack 10 ttl {back} "HTTP/1.1 400 Bad\\r\\n"\n'
+    script += sweep(22, 50020, {**ROUTERS, 4: "S. ttl 61", 5: "S. ttl 61"})
+    found = verdict(tmp_path, script)
+    assert (found.cause, found.place.hop) == ("wrong-service.target.http", hop)
