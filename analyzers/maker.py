@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from analyzers.attempts.attempt import Segment, asked
 from analyzers.attempts.ends import End
 from analyzers.attempts.hops import initial_ttl, routers
+from analyzers.attempts.pings import REPLY
 from analyzers.attempts.reflection import marks, reflection
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.surroundings import Answer
@@ -52,7 +53,10 @@ class ResetDistance(Fact):
     other_kind: str
 
     def text(self) -> str:
-        answer = f"the {self.other_kind.upper()} of port {self.other_port} with TTL {self.other_ttl}"
+        whose = (
+            "answer to a ping" if self.other_kind == REPLY else f"{self.other_kind.upper()} of port {self.other_port}"
+        )
+        answer = f"the {whose} with TTL {self.other_ttl}"
         hops = times(abs(routers(self.ttl) - routers(self.other_ttl)), "hop")
         stack = ""
         if initial_ttl(self.ttl) != initial_ttl(self.other_ttl):
@@ -169,7 +173,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
         for a in subject.elsewhere
         if (a.kind == "syn-ack" and a.segment.window)
         or (a.kind == "rst" and (a.ttl, _reflection(a)) != (rst.ttl, kind))
-    ]
+    ] + list(_pinged(subject))
     distances = list(_distances(rst, others))
     yield from distances
     sooner = _sooner(refusals, others)
@@ -215,6 +219,13 @@ def _refusals(subject: Subject) -> Iterator[Refusal]:
         rst = attempt.answer
         if rst is not None and rst.has(RST) and attempt.syns:
             yield asked(attempt.syns, rst), rst, len(group)
+
+
+def _pinged(subject: Subject) -> Iterator[Answer]:
+    """The address's own answer to a ping, where it was seen in the one place that its refusals were."""
+    reply = subject.pings.reply
+    if reply is not None and reply.answer is not None:
+        yield Answer(subject.failing[0][0].trace, 0, REPLY, reply.syn, reply.answer)
 
 
 def _reflection(answer: Answer) -> str:
@@ -266,8 +277,8 @@ def _sooner(refusals: Refusals, others: list[Answer]) -> ResetSooner | None:
 def _stands(refusals: Refusals, made_by: str, others: list[Answer], one_device: bool) -> str:
     """Where the maker stands against other ports that are answered; unknown where that has an innocent explanation.
 
-    An open port may be forwarded behind a host that itself refuses: only what another closed port answers tells whose RST
-    is nearer. And ways back may differ by a hop from flow to flow: one hop counts only when several flows agree on it.
+    An open port may be forwarded behind a host that itself refuses: only what another closed port, or a ping, is answered tells
+    whose RST is nearer. And ways back may differ by a hop from flow to flow: one hop counts only when several flows agree on it.
     """
     ttl = refusals[0][1].ttl
     apart = [routers(other.ttl) - routers(ttl) for other in others]
@@ -277,15 +288,15 @@ def _stands(refusals: Refusals, made_by: str, others: list[Answer], one_device: 
         return "unknown"
     if 0 in apart:
         return "same"
-    closed = [other for other in others if other.kind == "rst"]
+    closed = [other for other in others if other.kind in ("rst", REPLY)]
     agreed = sum(count for _, _, count in refusals) >= _FLOWS
     if not closed or not (agreed or min(map(abs, apart)) > 1):
         return "unknown"
     if min(apart) > 0:
         return "nearer"
     # An injector may start with any TTL, and a device in front may refuse the other port in the host's name: only stacks
-    # that answer both ports, as the copied DSCP shows, tell of a machine behind another.
-    both = made_by == "stack" and any(_reflection(other) == "copied" for other in closed)
+    # that answer both ports, as the copied DSCP shows, tell of a machine behind another. Pings a device may answer for it.
+    both = made_by == "stack" and any(other.kind == "rst" and _reflection(other) == "copied" for other in closed)
     return "farther" if both else "unknown"
 
 

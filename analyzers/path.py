@@ -55,6 +55,22 @@ class LikeHop(Placed):
 
 
 @fact
+class LikePingedHop(Fact):
+    """A RST came back over as many routers as the reports of one router to pings do, and of no other, nor the address's own
+    answers. No place: its maker may start with any TTL, and no SYN shows where it stands."""
+
+    ttl: int
+    hop: int
+    like: str
+
+    def text(self) -> str:
+        return (
+            f"the RST arrived with TTL {self.ttl}, over as many routers as what {self.like}, hop {self.hop} of a traceroute by ping, "
+            "reports: perhaps made there"
+        )
+
+
+@fact
 class NamedHop(Placed):
     """The sender of the ICMP error is the router that reported TTLs as used up at this hop."""
 
@@ -144,6 +160,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
     """What the sweeps say of the place, according to how the attempts failed."""
     sweeps = subject.sweeps
     if not sweeps:
+        yield from _pinged(subject)
         return
     end = subject.end
     if end is not None:
@@ -167,6 +184,20 @@ def facts(subject: Subject) -> Iterator[Fact]:
             hop=own.ttl,
             before_end=end is None or own.ttl < end.low,
         )
+
+
+def _pinged(subject: Subject) -> Iterator[Fact]:
+    refusals = [a.answer for a, _ in subject.failing if a.answer is not None and a.answer.has(RST)]
+    if subject.symptom != "reset" or len({routers(refusal.ttl) for refusal in refusals}) != 1:
+        return
+    back = routers(refusals[0].ttl)
+    met = {r.hop: r for path in subject.pings.paths for r in path.routers().values() if r.back == back}
+    reply = subject.pings.reply
+    own = routers(reply.answer.ttl) if reply is not None and reply.answer is not None else None
+    if len(met) == 1 and own != back:
+        (router,) = met.values()
+        frames = (refusals[0].number, router.report.number)
+        yield LikePingedHop(frames=frames, count=0, ttl=refusals[0].ttl, hop=router.hop, like=router.address)
 
 
 def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:

@@ -112,3 +112,37 @@ def test_another_clients_answer_says_nothing_of_the_way_back_to_this_one(tmp_pat
     assert ruled_out(found(tmp_path, SILENT + answer)) >= set(BY_ROUTES)
     long_ago = answer + "+70 " + SILENT.removeprefix("+0 ")
     assert ruled_out(found(tmp_path, long_ago)) & set(BY_ROUTES) == {"silence.target.host.down"}
+
+
+REFUSED = "".join(
+    f"+1 > client-port {port} S 9 tos 0x10\n+.02 < client-port {port} R. 0 ack 10 ttl 63 tos 0 win 0\n"
+    for port in (50001, 50002, 50003)
+)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+def test_a_reset_from_nearer_than_the_address_answers_pings_was_made_on_the_way(tmp_path: Path, v6: bool) -> None:
+    """By a firewall, or by a box that forwards pings but not this port."""
+    near = found(tmp_path, REFUSED + PINGED, v6)
+    assert (near.cause, near.strength.word) == ("reset.network", "indicated")
+    assert "but the answer to a ping with TTL 61: as if made 2 hops nearer" in said(near)
+    assert found(tmp_path, REFUSED, v6).cause == "reset"
+
+
+def test_one_hop_counts_when_several_flows_agree(tmp_path: Path) -> None:
+    once = REFUSED.splitlines()
+    ping = PINGED.replace("ttl 61", "ttl 62")
+    assert found(tmp_path, "\n".join(once[:2]) + "\n" + ping).cause == "reset"
+    assert found(tmp_path, REFUSED + ping).cause == "reset.network"
+
+
+@pytest.mark.parametrize("ttl", [63, 64])
+def test_a_reset_from_as_far_or_farther_says_nothing_of_a_device_before_the_host(tmp_path: Path, ttl: int) -> None:
+    assert found(tmp_path, REFUSED + PINGED.replace("ttl 61", f"ttl {ttl}")).cause == "reset"
+
+
+def test_the_hop_of_a_traceroute_by_ping_that_is_as_far_back_is_named_but_is_no_place(tmp_path: Path) -> None:
+    near = found(tmp_path, REFUSED + FAR)
+    assert "as what 203.0.113.2, hop 2 of a traceroute by ping, reports: perhaps made there" in said(near)
+    assert (near.cause, near.place.hop, near.place.address) == ("reset.network", None, None)
+    assert "perhaps" not in said(found(tmp_path, REFUSED.replace("ttl 63", "ttl 61") + FAR))  # as far as the address
