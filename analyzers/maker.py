@@ -54,7 +54,7 @@ class ResetDistance(Fact):
 
     def text(self) -> str:
         whose = (
-            "answer to a ping" if self.other_kind == REPLY else f"{self.other_kind.upper()} of port {self.other_port}"
+            f"{self.other_kind.upper()} of port {self.other_port}" if self.other_port else "answer to a ping or to UDP"
         )
         answer = f"the {whose} with TTL {self.other_ttl}"
         hops = times(abs(routers(self.ttl) - routers(self.other_ttl)), "hop")
@@ -222,8 +222,8 @@ def _refusals(subject: Subject) -> Iterator[Refusal]:
 
 
 def _pinged(subject: Subject) -> Iterator[Answer]:
-    """The address's own answer to a ping, where it was seen in the one place that its refusals were."""
-    reply = subject.pings.reply
+    """The address's own answer to a ping or to UDP, where it was seen in the one place that its refusals were."""
+    reply = subject.pings.answer
     if reply is not None and reply.answer is not None:
         yield Answer(subject.failing[0][0].trace, 0, REPLY, reply.syn, reply.answer)
 

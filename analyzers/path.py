@@ -56,7 +56,7 @@ class LikeHop(Placed):
 
 @fact
 class LikePingedHop(Fact):
-    """A RST came back over as many routers as the reports of one router to pings do, and of no other, nor the address's own
+    """A RST came back over as many routers as the reports of one router to pings or UDP do, and of no other, nor the address's own
     answers. No place: its maker may start with any TTL, and no SYN shows where it stands."""
 
     ttl: int
@@ -65,8 +65,8 @@ class LikePingedHop(Fact):
 
     def text(self) -> str:
         return (
-            f"the RST arrived with TTL {self.ttl}, over as many routers as what {self.like}, hop {self.hop} of a traceroute by ping, "
-            "reports: perhaps made there"
+            f"the RST arrived with TTL {self.ttl}, over as many routers as what {self.like}, hop {self.hop} of a traceroute by "
+            "ping or UDP, reports: perhaps made there"
         )
 
 
@@ -192,7 +192,7 @@ def _pinged(subject: Subject) -> Iterator[Fact]:
         return
     back = routers(refusals[0].ttl)
     met = {r.hop: r for path in subject.pings.paths for r in path.routers().values() if r.back == back}
-    reply = subject.pings.reply
+    reply = subject.pings.answer
     own = routers(reply.answer.ttl) if reply is not None and reply.answer is not None else None
     if len(met) == 1 and own != back:
         (router,) = met.values()

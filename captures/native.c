@@ -92,14 +92,16 @@ EXPORT int64_t netprobe_pcapng(
 #define HEADERS 512 /* all that is read of a frame here ends before this: 127 + 4 tags + 60 + 8 + 60 + 20 bytes */
 
 enum { IP = 1, VLAN = 2, SLOW = 4 };                /* EtherTypes */
+enum { TUNNEL = 1, PROBED = 2 };                    /* UDP ports: of a tunnel, of a traceroute */
 enum { SLOW_PROTOCOL = 1, ERROR4 = 2, ERROR6 = 4, ECHO4 = 8, ECHO6 = 16 }; /* protocols; types of ICMP and ICMPv6 */
 
 struct meanings {
     const int8_t *link_size; /* LINKS: where the network layer begins; -1 unknown, -2 decoded frame by frame */
     const int8_t *link_type; /* LINKS: where the EtherType stands; -1 nowhere */
     const uint8_t *ethertype; /* 65536 */
-    const uint8_t *tunnel;   /* 65536 ports */
+    const uint8_t *udp;      /* 65536 ports */
     const uint8_t *number;   /* 256 */
+    const uint8_t *most_hops; /* 1: the largest TTL of a traceroute */
 };
 
 struct frames {
@@ -243,7 +245,10 @@ static inline int read_frame(
     if (protocol != 6 || odd || later || l4 + 20 > end) {
         bool icmp = protocol == (six ? 58 : 1) && !odd && !later;
         bool tunnel = means->number[protocol] & SLOW_PROTOCOL;
-        if (protocol == 17 && !later) tunnel = means->tunnel[be16(tcp)] || means->tunnel[be16(tcp + 2)];
+        if (protocol == 17 && !later) {
+            tunnel = (means->udp[be16(tcp)] | means->udp[be16(tcp + 2)]) & TUNNEL;
+            tunnel |= means->udp[be16(tcp + 2)] & PROBED && ip[six ? 7 : 8] <= means->most_hops[0];
+        }
         if (later && !odd) return FRAGMENT;
         bool cut = l4 + 8 > end;
         if (tunnel || odd || (cut && (icmp || protocol == 17)) || protocol == 6) return SLOWLY;

@@ -127,7 +127,8 @@ class Icmp:
 class Packet:
     """The innermost datagram of a frame. `layers` names every header from the outside in, `outer` the carrying IPs.
 
-    `ip` is None for a frame without (whole) IP header; `tcp` and `icmp` exclude each other.
+    `ip` is None for a frame without (whole) IP header; `tcp`, `icmp` and `udp` exclude each other. Of UDP only the ports are
+    told, source and destination.
     """
 
     layers: tuple[str, ...] = ()
@@ -137,6 +138,7 @@ class Packet:
     ip: Ip | None = None
     tcp: Tcp | None = None
     icmp: Icmp | None = None
+    udp: tuple[int, int] | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -168,6 +170,7 @@ class Draft:
     ip: Ip | None = None
     tcp: Tcp | None = None
     icmp: Icmp | None = None
+    udp: tuple[int, int] | None = None
     problems: list[str] = field(default_factory=list)
 
     def has(self, count: int, what: str) -> bool:
@@ -189,7 +192,7 @@ class Draft:
     def packet(self) -> Packet:
         return Packet(
             tuple(self.layers), tuple(self.vlans), tuple(self.mpls), tuple(self.outer),
-            self.ip, self.tcp, self.icmp, tuple(self.problems),
+            self.ip, self.tcp, self.icmp, self.udp, tuple(self.problems),
         )  # fmt: skip
 
 

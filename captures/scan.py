@@ -59,6 +59,8 @@ _TUNNEL_PORT = _lookup(list(UDP_TUNNELS), 1 << 16)
 _SLOW_PROTOCOL = _lookup([0, 4, 41, 43, 44, 47, 51, 60, 135, 139, 140, 253, 254], 256)
 _V4_ERROR = _lookup([3, 4, 5, 11, 12], 256)
 _V6_ERROR = _lookup([1, 2, 3, 4], 256)
+_PROBED_PORT = _lookup([*range(33_000, 34_000), *range(44_444, 44_544)], 1 << 16)  # traceroute, mtr; tracepath
+_MOST_HOPS = 30  # of a traceroute
 _V4_ECHO, _V6_ECHO = _lookup([0, 8], 256), _lookup([128, 129], 256)
 MOST_SIGNS = 4096  # pings, and errors about others than TCP, that are decoded: nobody reads more
 
@@ -90,7 +92,8 @@ DECODED_LINKS = frozenset({9, 50, 51, 104, 105, 109, 119, 127, 192, 204})  # kno
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A packet without a row that may tell whether an address lives: an ICMP echo, or an ICMP error about another protocol."""
+    """A packet without a row that may tell whether an address lives, and how far away: an ICMP echo, an ICMP error about another
+    protocol than TCP, or a UDP datagram as traceroute sends it."""
 
     number: int
     ts_ns: int
@@ -158,6 +161,18 @@ def _laid_over(below: Columns, rows: Ints, above: Columns, count: int) -> Column
     return out
 
 
+def is_sign(packet: Packet) -> bool:
+    """Whether a packet without a row is a `Sign`."""
+    if packet.icmp is not None:
+        return bool(packet.icmp.echo) or packet.icmp.quoted is not None
+    return (
+        packet.udp is not None
+        and packet.ip is not None
+        and packet.ip.ttl <= _MOST_HOPS
+        and bool(_PROBED_PORT[packet.udp[1]])
+    )
+
+
 def _decoded(window: Window, pending: Ints, counts: Counter[str], signs: list[Sign] | None) -> tuple[Ints, Columns]:
     """Of the frames that need the full decode, those that have a row, and the columns of these rows."""
     rows: list[tuple[int, dict[str, Any]]] = []
@@ -170,8 +185,7 @@ def _decoded(window: Window, pending: Ints, counts: Counter[str], signs: list[Si
         if row is not None:
             rows.append((int(index), row))
             continue
-        icmp = packet.icmp
-        if signs is not None and icmp is not None and (icmp.echo or icmp.quoted is not None):
+        if signs is not None and is_sign(packet):
             signs.append(Sign(int(window.number[index]), int(window.ts_ns[index]), packet))
         if packet.ip is not None and packet.ip.is_later_fragment:
             counts["fragment"] += 1
@@ -191,10 +205,11 @@ def meanings(echoes: bool = True) -> list[Array]:
     size[list(DECODED_LINKS)] = -2
     kind[list(_LINK_OFFSETS)] = list(_LINK_OFFSETS.values())
     types = _IS_IP | _IS_VLAN.astype(np.uint8) * 2 | _SLOW_TYPE.astype(np.uint8) * 4
+    udp = _TUNNEL_PORT.astype(np.uint8) | (_PROBED_PORT.astype(np.uint8) * 2 if echoes else 0)
     numbers = _SLOW_PROTOCOL | _V4_ERROR.astype(np.uint8) * 2 | _V6_ERROR.astype(np.uint8) * 4
     if echoes:
         numbers = numbers | _V4_ECHO.astype(np.uint8) * 8 | _V6_ECHO.astype(np.uint8) * 16
-    return [size, kind, types, _TUNNEL_PORT, numbers]
+    return [size, kind, types, udp.astype(np.uint8), numbers, np.array([_MOST_HOPS], np.uint8)]
 
 
 _UPPER = ("src_hi", "dst_hi")  # of addresses: columns that IPv4 alone does not need
@@ -373,6 +388,8 @@ class _Scan:
         if len(udp):
             ports = self.read(l4[udp], _QUOTED_TCP)
             tunnel[udp] = _TUNNEL_PORT[ports["sport"]] | _TUNNEL_PORT[ports["dport"]]
+            if self.signs is not None:
+                tunnel[udp] |= _PROBED_PORT[ports["dport"]] & (ip["ttl"][udp] <= _MOST_HOPS)
         short = l4 + 8 > end
         later = later & ~odd
         slow = ~later & (tunnel | odd | (icmp & short) | ((protocol == 17) & short) | (protocol == 6))

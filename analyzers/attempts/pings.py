@@ -1,5 +1,5 @@
-"""Pings of an address, and ICMP errors about UDP to it: signs of life that no TCP port needs to give, and with small TTLs
-traceroutes of their own, which tell how far the address is though all of its ports keep silent.
+"""Pings of an address, and UDP to it: signs of life that no TCP port needs to give, and with small TTLs traceroutes of their
+own, as most people run them, which tell how far the address is though all of its ports keep silent.
 """
 
 from collections import defaultdict
@@ -10,19 +10,21 @@ from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.sweeps import FLOW, RAN_OUT, Echo, Path
-from captures.packet import Address, Icmp
+from captures.packet import Address, Icmp, Packet
 from captures.scan import Sign
 
 REPLY = "echo-reply"
 _UDP = 17
 _MOST_ANSWER_NS = 10_000_000_000  # idents and numbers come again
-_Answers = dict[tuple[int, int], list[tuple[str, Sign]]]
+_Question = tuple[str, int, int, int]
+_Answers = dict[_Question, list[tuple[str, Sign]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Pings:
-    """What an address got by ping: `paths` with one entry for each sweep by TTL (their `client_port` is the echo's identifier),
-    `singles` for whole-way pings and flows of few TTLs; `udp` is an error in the address's own name about UDP that came there.
+    """What an address got by ping and UDP: `paths` with one entry for each sweep by TTL (their `client_port` is the echo's
+    identifier, 0 for UDP, whose probes have ports of their own), `singles` for whole-way pings and flows of few TTLs; `udp` is an
+    error in the address's own name about UDP that came there. An echo whose `kind` is REPLY was answered by the address.
     """
 
     paths: tuple[Path, ...] = ()
@@ -36,19 +38,23 @@ class Pings:
     @property
     def reply(self) -> Echo | None:
         """The first ping that was answered by the address."""
-        return next((echo for echo in self.echoes if echo.kind == REPLY), None)
+        return next((echo for echo in self.echoes if echo.kind == REPLY and echo.syn.packet.icmp is not None), None)
+
+    @property
+    def answer(self) -> Echo | None:
+        """The first answer of the address to anything, a ping if there is one."""
+        return self.reply or next((echo for echo in self.echoes if echo.kind == REPLY), None)
 
     @property
     def unanswered(self) -> list[Echo]:
         """The pings that went all the way, if anything did, and got no answer whatever."""
-        return [echo for echo in self.echoes if not echo.kind and echo.ttl > MOST_HOPS]
+        return [e for e in self.echoes if not e.kind and e.ttl > MOST_HOPS and e.syn.packet.icmp is not None]
 
     @property
     def hop(self) -> int:
-        """The hop at which all sweeps agree that the address answers; 0 when none shows it."""
-        ends = [path.begins(REPLY) for path in self.paths]
-        hops = {end.ttl for end in ends if end is not None}
-        return hops.pop() if len(hops) == 1 and None not in ends else 0
+        """The hop at which the sweeps that got there agree that the address answers; 0 when none shows it."""
+        hops = {end.ttl for path in self.paths if (end := path.begins(REPLY)) is not None}
+        return hops.pop() if len(hops) == 1 else 0
 
     def flows_at(self, ttl: int) -> list[Echo]:
         """What pings with that TTL got back, one entry for every flow."""
@@ -66,9 +72,11 @@ class Signs:
         self._about: dict[tuple[int, Address], list[Sign]] = defaultdict(list)
         for trace, sign in signs:
             ip, icmp = sign.packet.ip, sign.packet.icmp
-            if ip is None or icmp is None:
+            if ip is None:
                 continue
-            if icmp.quoted is not None and icmp.quoted.ip is not None:
+            if icmp is None:
+                self._about[trace, ip.dst].append(sign)
+            elif icmp.quoted is not None and icmp.quoted.ip is not None:
                 self._about[trace, icmp.quoted.ip.dst].append(sign)
             elif icmp.echo:
                 self._about[trace, ip.dst if icmp.echo == "request" else ip.src].append(sign)
@@ -77,16 +85,16 @@ class Signs:
         signs = self._about.get((trace, address), [])
         flows: dict[tuple[Address, int], list[Sign]] = defaultdict(list)
         for sign in signs:
-            ip, icmp = sign.packet.ip, sign.packet.icmp
-            if ip is not None and icmp is not None and icmp.echo == "request":
-                flows[ip.src, icmp.ident].append(sign)
+            ip, asked = sign.packet.ip, _asked(sign.packet)
+            if ip is not None and asked is not None and ip.dst == address:
+                flows[ip.src, asked[1] if asked[0] == "echo" else -1].append(sign)
         paths: list[Path] = []
         singles: list[Echo] = []
-        answers = _answers(signs)
+        answers = _answers(signs, address)
         for (source, ident), requests in flows.items():
             echoes = tuple(_echoes(requests, answers, source))
             if len({echo.ttl for echo in echoes if echo.ttl <= MOST_HOPS}) >= FLOW:
-                paths.append(Path(ident, 0, True, echoes))
+                paths.append(Path(max(0, ident), 0, ident >= 0, echoes))
             else:
                 singles += echoes
         return Pings(tuple(paths), tuple(singles), _udp(signs, address))
@@ -109,22 +117,34 @@ def _echoes(requests: Sequence[Sign], answers: _Answers, source: Address) -> Ite
             yield Echo(ttl, best[0], _segment(best[1], client=True), _segment(best[2]), ran_out, len(asked))
 
 
-def _answers(signs: Iterable[Sign]) -> _Answers:
-    """Replies, and errors about requests, by identifier and number of the request."""
+def _asked(packet: Packet) -> _Question | None:
+    """What tells one request from all others: its kind, its flow, and what its answer repeats."""
+    if packet.udp is not None and packet.ip is not None:
+        return "udp", packet.udp[0], packet.udp[1], packet.ip.ip_id or 0
+    if packet.icmp is not None and packet.icmp.echo == "request":
+        return "echo", packet.icmp.ident, packet.icmp.sequence, 0
+    return None
+
+
+def _answers(signs: Iterable[Sign], address: Address) -> _Answers:
+    """Replies, and errors about requests, by the request."""
     found: _Answers = defaultdict(list)
     for sign in signs:
-        icmp = sign.packet.icmp
-        if icmp is not None and icmp.echo != "request":
-            about = icmp.quoted.icmp if icmp.quoted is not None else icmp
-            if about is not None:
-                found[about.ident, about.sequence].append((REPLY if icmp.echo else _kind(icmp), sign))
+        ip, icmp = sign.packet.ip, sign.packet.icmp
+        if icmp is None or ip is None:
+            continue
+        if icmp.quoted is not None and (about := _asked(icmp.quoted)) is not None:
+            refused = about[0] == "udp" and ip.src == address and _kind(icmp) == "port-unreachable"
+            found[about].append((REPLY if refused else _kind(icmp), sign))
+        elif icmp.echo == "reply":
+            found["echo", icmp.ident, icmp.sequence, 0].append((REPLY, sign))
     return found
 
 
 def _to(request: Sign, answers: _Answers, source: Address) -> Iterator[tuple[str, Sign]]:
-    mine = request.packet.icmp
-    assert mine is not None
-    for kind, sign in answers.get((mine.ident, mine.sequence), ()):
+    asked = _asked(request.packet)
+    assert asked is not None
+    for kind, sign in answers.get(asked, ()):
         after = sign.ts_ns - request.ts_ns
         if 0 <= after < _MOST_ANSWER_NS and sign.packet.ip is not None and sign.packet.ip.dst == source:
             yield kind, sign

@@ -15,9 +15,11 @@ def ip_in_ip(draft: Draft) -> str | None:
 
 def udp(draft: Draft) -> str | None:
     """UDP is followed only where its port is that of a tunnel."""
-    if draft.quoted or not draft.has(8, "UDP header"):
+    if not draft.quoted and not draft.has(8, "UDP header"):
         return None
-    step = UDP_TUNNELS.get(draft.word(2)) or UDP_TUNNELS.get(draft.word(0))
+    step = None if draft.quoted else UDP_TUNNELS.get(draft.word(2)) or UDP_TUNNELS.get(draft.word(0))
+    if step is None and draft.end - draft.at >= 4:
+        draft.udp = draft.word(0), draft.word(2)
     draft.at += 8
     return step
 

@@ -125,7 +125,7 @@ def test_a_reset_from_nearer_than_the_address_answers_pings_was_made_on_the_way(
     """By a firewall, or by a box that forwards pings but not this port."""
     near = found(tmp_path, REFUSED + PINGED, v6)
     assert (near.cause, near.strength.word) == ("reset.network", "indicated")
-    assert "but the answer to a ping with TTL 61: as if made 2 hops nearer" in said(near)
+    assert "but the answer to a ping or to UDP with TTL 61: as if made 2 hops nearer" in said(near)
     assert found(tmp_path, REFUSED, v6).cause == "reset"
 
 
@@ -143,6 +143,27 @@ def test_a_reset_from_as_far_or_farther_says_nothing_of_a_device_before_the_host
 
 def test_the_hop_of_a_traceroute_by_ping_that_is_as_far_back_is_named_but_is_no_place(tmp_path: Path) -> None:
     near = found(tmp_path, REFUSED + FAR)
-    assert "as what 203.0.113.2, hop 2 of a traceroute by ping, reports: perhaps made there" in said(near)
+    assert "as what 203.0.113.2, hop 2 of a traceroute by ping or UDP, reports: perhaps made there" in said(near)
     assert (near.cause, near.place.hop, near.place.address) == ("reset.network", None, None)
     assert "perhaps" not in said(found(tmp_path, REFUSED.replace("ttl 63", "ttl 61") + FAR))  # as far as the address
+
+
+BY_UDP = "".join(
+    f"+.1 > client-port {50 + ttl} port {33433 + ttl} udp ttl {ttl}\n"
+    + (
+        f"+.01 < client-port {50 + ttl} port {33433 + ttl} icmp TIME from 203.0.113.{ttl} ttl {65 - ttl} quotes udp quoted-ttl 1\n"
+        if ttl < 4
+        else f"+.01 < client-port {50 + ttl} port {33433 + ttl} icmp REFUSED from 198.51.100.1 ttl 61 quotes udp quoted-ttl {ttl - 3}\n"
+    )
+    for ttl in range(1, 6)
+)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+def test_a_traceroute_by_udp_tells_as_much(tmp_path: Path, v6: bool) -> None:
+    near = found(tmp_path, REFUSED + BY_UDP, v6)
+    assert (near.cause, near.strength.word) == ("reset.network", "indicated")
+    assert "hop 2 of a traceroute by ping or UDP, reports" in said(near)
+    control = VANISHES.replace("50020", "50021 port 9")
+    silent = found(tmp_path, SILENT + VANISHES + control + FLOWS + BY_UDP, v6)
+    assert (silent.cause, silent.place.hop_min, silent.place.hop_max) == ("silence.network.firewall.drop", 2, 3)

@@ -105,9 +105,10 @@ int main(int count, char **arguments) {
     if (count < 4) return 2;
     int64_t size, rows = 0;
     uint8_t *tables = contents(arguments[1], &size);
-    if (size != 4 * 65536 + 256) return 2;
+    if (size != 4 * 65536 + 256 + 1) return 2;
     struct meanings means = {
         (int8_t *)tables, (int8_t *)tables + 65536, tables + 2 * 65536, tables + 3 * 65536, tables + 4 * 65536,
+        tables + 4 * 65536 + 256,
     };
     for (int n = 3; n < count; n++) {
         uint8_t *data = contents(arguments[n], &size);

@@ -17,7 +17,7 @@ from scapy.packet import Raw
 
 from captures.formats import Window, open_capture
 from captures.packet import Packet, decode
-from captures.scan import MOST_SIGNS, Sign, scan
+from captures.scan import MOST_SIGNS, Sign, is_sign, scan
 from captures.table import PacketTable, row_of
 from tests.captures.carriers import CARRIERS, every_frame
 from tests.craft import (
@@ -69,7 +69,7 @@ def assert_agrees(window: Window) -> tuple[PacketTable, Counter[str]]:
             payload = packet.tcp.payload if packet.tcp is not None else b""
             expected.append((index, row, payload))
             continue
-        if packet.icmp is not None and (packet.icmp.echo or packet.icmp.quoted is not None):
+        if is_sign(packet):
             signs.append((int(window.number[index]), packet))
         if packet.ip is not None and packet.ip.is_later_fragment:
             kinds["fragment"] += 1
@@ -445,22 +445,27 @@ def test_every_kind_of_frame_is_counted_by_its_name() -> None:
     assert counts == {"tcp": 3, "icmp-error": 1, "fragment": 2, "other": 2, "unreadable": 4, "vxlan": 1, "6in4": 1}
 
 
+PROBES = [(30, 33434), (31, 33434), (5, 53)]  # TTL and port: the first alone is a traceroute's
+
+
 def test_pings_and_errors_about_udp_are_told_until_there_are_enough() -> None:
     ping = bytes(IP(src="192.0.2.1", dst="192.0.2.2", ttl=9) / ICMP(id=7, seq=3))
     pong = bytes(IPv6(src="::1", dst="::2") / ICMPv6EchoReply(id=8, seq=4))
     about = with_length(4, 0, bytes(IP(src="192.0.2.1", dst="192.0.2.2") / UDP()))
-    frames = [(101, ping), (101, bytes(SYN)), (101, pong), (101, about)]
+    probes = [bytes(IP(src="192.0.2.1", dst="192.0.2.2", ttl=ttl) / UDP(sport=5, dport=port)) for ttl, port in PROBES]
+    frames = [(101, ping), (101, bytes(SYN)), (101, pong), (101, about), *((101, probe) for probe in probes)]
     (window,) = windows(whole(frames))
     found = [packet for _, packet in told(window)]
     assert [(p.icmp.echo, p.icmp.ident, p.icmp.sequence) for p in found if p.icmp] == [
         ("request", 7, 3), ("reply", 8, 4), ("", 0, 0),
     ]  # fmt: skip
+    assert [p.udp for p in found if p.udp] == [(5, 33434)]
     for enough in (MOST_SIGNS - 1, MOST_SIGNS):
         signs = [Sign(0, 0, found[0])] * enough
         counts: Counter[str] = Counter()
         scan(window, counts, signs)
-        assert len(signs) == (MOST_SIGNS + 2 if enough < MOST_SIGNS else MOST_SIGNS)  # it is looked at once a window
-        assert counts["other"] == 3
+        assert len(signs) == (MOST_SIGNS + 3 if enough < MOST_SIGNS else MOST_SIGNS)  # it is looked at once a window
+        assert counts["other"] == 3 + len(PROBES)
 
 
 def test_counts_add_up_over_windows() -> None:
