@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 Address = IPv4Address | IPv6Address
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
+INBOUND, OUTBOUND = 1, 2  # directions, as pcapng numbers them
 _LETTERS = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"), (ECE, "E"), (CWR, "W"))
 
 

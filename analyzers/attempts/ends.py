@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from analyzers.attempts.attempt import Segment
-from analyzers.attempts.hops import routers
+from analyzers.attempts.hops import MDA_FLOWS, routers
+from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.pings import NO_PINGS, Pings
 from analyzers.attempts.reflection import reflection
-from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Router, Sweeps, sender_of
+from analyzers.attempts.sweeps import Echo, Path, Router, Sweeps, sender_of
 
-MDA_FLOWS = 6  # of one kind exclude a second way with 95 % (multipath detection algorithm, Augustin et al. 2007)
 _NO_CONTAINER = 2  # a container is one hop behind its host: a box that passes on farther than that is no mere host
 
 

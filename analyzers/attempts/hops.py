@@ -5,6 +5,7 @@ routers, as long as nothing on the way rewrites TTLs or hides hops.
 """
 
 INITIAL_TTLS = (32, 64, 128, 255)
+MDA_FLOWS = 6  # of one kind exclude a second way with 95 % (multipath detection algorithm, Augustin et al. 2007)
 MOST_HOPS = 30  # a SYN with a larger TTL ran out in a loop, one with a smaller was meant to
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import MOST_HOPS
-from analyzers.attempts.icmp import kind_of
-from analyzers.attempts.sweeps import FLOW, RAN_OUT, Echo, Path
+from analyzers.attempts.icmp import RAN_OUT, kind_of
+from analyzers.attempts.sweeps import FLOW, Echo, Path
 from captures.packet import Address, Icmp, Packet
 from captures.scan import Sign
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import routers
+from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.quotes import Change, Rewrite, changed, rewrites
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.sweeps import RAN_OUT, Echo, Path, Sweeps, sender_of
+from analyzers.attempts.sweeps import Echo, Path, Sweeps, sender_of
 
 
 @dataclass(frozen=True, slots=True)

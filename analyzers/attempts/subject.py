@@ -12,13 +12,13 @@ from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ends import End, Vanished, end_of, vanished
 from analyzers.attempts.hops import routers
-from analyzers.attempts.icmp import kind_of
+from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.pings import Pings
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.surroundings import Answer, Surroundings
-from analyzers.attempts.sweeps import RAN_OUT, Sweeps
+from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
 from captures.packet import FIN, RST
 

@@ -14,7 +14,7 @@ import numpy as np
 from analyzers.attempts.attempt import Attempt, Recall, Segment, asked, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.hops import MOST_HOPS, routers
-from analyzers.attempts.icmp import kind_of
+from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.reflection import DSCP, reflection
 from analyzers.attempts.strays import Strays, about
@@ -22,7 +22,6 @@ from captures.packet import ACK, FIN, RST, SYN, Address
 
 FLOW = 3  # TTLs of one flow that make a sweep
 _MOST = 512  # probes to one address that are looked at
-RAN_OUT = "ttl-exceeded"
 
 
 @dataclass(frozen=True, slots=True)

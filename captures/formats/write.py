@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 _NANOSECONDS = 9
-INBOUND, OUTBOUND = 1, 2
 
 
 def section(comment: str = "", application: str = "") -> bytes:

@@ -1,5 +1,6 @@
 """`netprobe trace`: the way itself, hop by hop, and where on it the rejection begins."""
 
+import socket
 import sys
 from pathlib import Path
 
@@ -55,10 +56,10 @@ def command(
 
 def _unable(address: str) -> str:
     """Why this user cannot trace, "" when nothing is in the way."""
-    from netprobe.live.recorder import Recorder
-
     try:
-        Recorder(address).close()
+        socket.socket(
+            socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW
+        ).close()
     except PermissionError:
         return "raw packets need root or CAP_NET_RAW: sudo netprobe trace ..."
     except OSError as error:

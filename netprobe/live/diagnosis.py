@@ -1,22 +1,26 @@
-"""A live diagnosis: ask, write the evidence, and give the verdict that replaying the evidence gives."""
+"""A live diagnosis: ask, write the evidence, and give the verdict that replaying the evidence gives.
+
+What judges is imported when there is something to judge, so that the first packet leaves early.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from analyzers.attempts.context import Context
-from analyzers.attempts.services import Service
-from analyzers.model import Verdict
 from netprobe.live import evidence
+from netprobe.live.heard import senders
 from netprobe.live.names import names_of
 from netprobe.live.network import Kernel, Network
 from netprobe.live.session import Options, Session, Tell
 from netprobe.live.target import Target
-from netprobe.live.trace import senders
-from netprobe.replay.run import Replay, replay
+
+if TYPE_CHECKING:
+    from analyzers.attempts.services import Service
+    from analyzers.model import Verdict
+    from netprobe.replay.run import Replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,12 @@ def ask(
             return
 
 
-def judge(asked: Asked) -> Iterator[tuple[Replay, Service, Verdict]]:
+def judge(asked: Asked) -> Iterator["tuple[Replay, Service, Verdict]"]:
     """The verdict on what was asked, as `replay` gives it on the evidence file; nothing without one."""
+    import numpy as np
+
+    from netprobe.replay.run import replay
+
     if asked.path is None:
         return
     with replay([str(asked.path)]) as done:

@@ -136,6 +136,7 @@ class Flow:
             self._saying = GREETING
 
     def close(self) -> None:
+        self.finished = True
         self.socket.close()
 
 

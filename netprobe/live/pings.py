@@ -5,11 +5,9 @@ number is the TTL, and the checksum is the same in all, as balancers may look at
 """
 
 from analyzers.attempts.hops import MOST_HOPS
-from analyzers.attempts.icmp import kind_of
+from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.pings import REPLY
-from analyzers.attempts.sweeps import RAN_OUT
-from captures.formats.write import INBOUND
-from captures.packet import decode
+from captures.packet import INBOUND, decode
 from netprobe.live.craft import Ends, datagram, echo, packet
 from netprobe.live.network import Network, Recording
 

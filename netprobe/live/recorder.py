@@ -4,12 +4,14 @@ time. Packet sockets of the kernel are used as they are: libpcap hands out neith
 Needs CAP_NET_RAW on Linux; opening raises PermissionError without it, and OSError elsewhere.
 """
 
+import os
 import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from threading import Thread
 
-from captures.formats.write import INBOUND, OUTBOUND
+from captures.packet import INBOUND, OUTBOUND
 from captures.wire.checksum import ones_complement_sum
 
 _SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8
@@ -100,7 +102,8 @@ class Recorder:
         self.drain()
         received = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         self.dropped = struct.unpack("II", received)[1]
-        self._socket.close()
+        # The kernel waits for all its processors before it lets a packet socket go: that need not be waited for here.
+        Thread(target=os.close, args=(self._socket.detach(),), daemon=True).start()
 
 
 def _completed(data: bytes) -> bytes:

@@ -5,24 +5,22 @@ the marks of what answered, and the same port from other source ports. Never mor
 run, at most three of which may be accepted, so that no limit, penalty or ban is met (knowledge base, section 9).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
+from functools import partial
 
 from analyzers.attempts.context import Call, Context
-from analyzers.attempts.ends import MDA_FLOWS
 from analyzers.attempts.hops import MOST_HOPS
-from analyzers.attempts.sweeps import RAN_OUT
 from analyzers.words import first_line
 from captures.packet import decode
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
+from netprobe.live.heard import RAW
+from netprobe.live.locate import CONTROL_PORT, Locator
 from netprobe.live.network import Kernel, Network, Recording
-from netprobe.live.pings import ping
 from netprobe.live.recorder import Frame
-from netprobe.live.trace import MOST_PACKETS, RAW, Heard, Sweep, Tracer, heard_from
+from netprobe.live.trace import MOST_PACKETS, Tracer
 
-CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
-USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
 _SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence; longer on a long line
 _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than connect() returns
 _SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
@@ -95,6 +93,8 @@ class Session:
 
     def _rounds(self) -> None:
         first = self._start(self._plan("ssh" if self.port == 22 else "listen"))
+        if self.options.trace:
+            self._control()  # asked for in any case: then at once
         self._wait([first], self.options.wait_s if first.errno is None else 0, silent_s=_SILENT_S)
         if first.errno is None:
             self._silence(first)
@@ -102,20 +102,22 @@ class Session:
             self._accepted(first)
         elif self._sent(first):
             self._refused(first)
-            self._locate()
 
     def _refused(self, first: Flow) -> None:
         """Something answered the SYN with a refusal: a control, and the same again from other source ports."""
-        repeats = min(3, self.options.budget - 1)
-        if self._limited(first):
+        repeats, limited = min(3, self.options.budget - 1), self._limited(first)
+        if limited:
             self._pause(_LIMITER_S)
             repeats = min(1, repeats)
-        plans = [Plan(CONTROL_PORT, "no", _SILENT_S, 0)] + [Plan(self.port, "no", _SILENT_S, 0)] * repeats
-        self._wait([self._start(plan) for plan in plans], _SILENT_S)
+        others = [self._control()] + [self._start(Plan(self.port, "no", _SILENT_S, 0)) for _ in range(repeats)]
+        if limited:
+            self._wait(others, _SILENT_S)
+        self._locate()
+        self._wait(others, _SILENT_S)
 
     def _silence(self, first: Flow) -> None:
         """Nothing came yet: the control and one other flow, while the first goes on repeating its SYN."""
-        others = [self._start(Plan(CONTROL_PORT, "no", _SILENT_S, 0))]
+        others = [self._control()]
         if self.options.budget > 1:
             others.append(self._start(self._plan("no")))
         self._wait(others, _SILENT_S)
@@ -145,53 +147,30 @@ class Session:
         """Hop by hop: where does the failing port's way end, and where those of other ports of the address?"""
         if self.recorder is None or not self.network.source():
             return
+        if all(frame.device == "lo" for frame in self.recorder.frames):
+            return  # an address of this host: there is no way to it
         failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
         most, flows = self.options.most_hops, self.options.flows
-        tracer = Tracer(self.network, self.recorder, self.address, most, MOST_PACKETS + 2 * most * flows)
-        frames = list(self.recorder.frames)
-        if all(frame.device == "lo" for frame in frames):
-            return  # an address of this host: there is no way to it
-        answers = {port: heard_from(frames, port) for port in (self.port, CONTROL_PORT)}
+        trip_s = min((f.after_ns / 1e9 for f in self.flows if f.errno in ("", "ECONNREFUSED")), default=0.0)
+        budget = MOST_PACKETS + 2 * most * flows
+        tracer = Tracer(self.network, self.recorder, self.address, self._go_on, most, budget, trip_s)
         limited = self._limited(failing)
-        if not limited:
-            answers |= tracer.knock(port for port in USUAL_PORTS if port not in answers)
-        alive = [port for port, heard in answers.items() if heard and heard.kind == "syn-ack" and port != self.port]
-        again = failing.local_port if failing.errno else 0
-        swept = {self.port: self._sweep(tracer, self.port, answers, again)}
-        for port in (CONTROL_PORT, *alive[:1]):
-            swept[port] = self._sweep(tracer, port, answers)
+        odd = failing.errno == "ECONNREFUSED" and not limited and not self.options.only_syn
+        sport = failing.local_port if failing.errno else 0
+        locator = Locator(tracer, self.port, sport, limited, odd, flows, self.tell)
+        locator.run()
+        if failing.errno is None and not self.options.only_syn:
+            from netprobe.live.pings import ping
 
-        near = swept[self.port].end or swept[self.port].last + 1
-        far = [port for port, sweep in swept.items() if port != self.port and sweep.end > near]
-        control = answers[CONTROL_PORT]
-        refused = failing.errno == "ECONNREFUSED" and not limited and control is not None and control.kind == "rst"
-        if refused and not self.options.only_syn:
-            tracer.odd(self.port, CONTROL_PORT)
-        if failing.errno is None and not swept[self.port].end and not self.options.only_syn:
-            self.tell("asking for signs of life by ping and UDP")
-            known = max((sweep.end for sweep in swept.values()), default=0)
-            last = swept[self.port].last
-            if ping(self.network, self.recorder, self.address, known, last) > last + 1 and not far:
-                tracer.flows(CONTROL_PORT, last + 1, MDA_FLOWS - 1)
-        if far:
-            tracer.flows(far[-1], near, MDA_FLOWS - len(far))
-        for _ in range(flows):
-            self._sweep(tracer, self.port, answers)
-
-    def _sweep(self, tracer: Tracer, port: int, answers: Mapping[int, Heard | None], sport: int = 0) -> Sweep:
-        """The hops to a port, according to what a first SYN to it and to others had as `answers`."""
-        heard = answers[port]
-        distance = max((h.hops for h in answers.values() if h), default=0)
-        if heard is not None:
-            distance = 0 if heard.kind == RAN_OUT else heard.hops
-        self.tell(f"tracing the way to port {port}")
-        found = tracer.sweep(port, distance, limited=heard is not None and heard.kind != "rst", sport=sport)
-        if (ending := found.heard.get(found.end)) is not None:
-            self.tell(f"port {port}: {ending.kind} from TTL {found.end} on")
-        return found
+            locator.ask_for_life(partial(ping, self.network, self.recorder, self.address))
 
     def _plan(self, speaks: str) -> Plan:
         return Plan(self.port, speaks, self.options.wait_s)
+
+    def _control(self) -> Flow:
+        """The connection to a port that is most likely closed, begun once."""
+        begun = (flow for flow in self.flows[1:] if flow.plan.port == CONTROL_PORT)
+        return next(begun, None) or self._start(Plan(CONTROL_PORT, "no", _SILENT_S, 0))
 
     def _start(self, plan: Plan) -> Flow:
         flow = self.network.connect(plan)
@@ -209,7 +188,7 @@ class Session:
             left = min([until, *(f.deadline for f in open_flows)]) - now
             if not open_flows or left <= 0:
                 break
-            self._turn(open_flows, left)
+            self._turn(left)
             if silent_s is not None and flows[0].errno is not None:
                 break
         if self.recorder is not None:
@@ -218,10 +197,18 @@ class Session:
     def _pause(self, seconds: float) -> None:
         until = self.network.now() + seconds
         while (left := until - self.network.now()) > 0:
-            self._turn([], left)
+            self._turn(left)
 
-    def _turn(self, flows: Iterable[Flow], left: float) -> None:
-        before = [(flow, flow.errno) for flow in flows]
+    def _go_on(self, left: float) -> int:
+        """Wait at most so long for anything to happen; how many connections beside the first are in progress."""
+        self._turn(left)
+        now = self.network.now()
+        return sum(flow.errno is None and now < flow.deadline for flow in self.flows[1:])
+
+    def _turn(self, left: float) -> None:
+        """Wait at most so long for anything to happen. Whoever lost patience with a connection is told all the same when it
+        goes on: else it would seem as if this host had kept the answer from it."""
+        before = [(flow, flow.errno) for flow in self.flows if not flow.finished]
         self.network.wait([flow for flow, _ in before], left)
         for flow, errno in before:
             if flow.errno != errno:

@@ -1,49 +1,43 @@
 """The way to a port, hop by hop: SYNs of one flow with rising TTLs, sent together, until the hop shows at which it ends.
 
 Every probe has the same addresses and ports, so that balancing by flow treats them alike, and a sequence number of its own,
-which an answer acknowledges and an ICMP error quotes. The kernel resets what is accepted.
+which an answer acknowledges and an ICMP error quotes. The kernel resets what is accepted. What does not depend on each
+other's answers is asked in one round, and waited for once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analyzers.attempts.hops import MOST_HOPS, routers
-from analyzers.attempts.icmp import kind_of
-from analyzers.attempts.sweeps import RAN_OUT
-from captures.formats.write import INBOUND
-from captures.packet import ACK, FIN, RST, SYN, decode
+from analyzers.attempts.hops import MOST_HOPS
+from analyzers.attempts.icmp import RAN_OUT
+from captures.packet import FIN, INBOUND, SYN
 from netprobe.live.craft import OPTIONS, SIGNED, Ends, damaged, packet, segment
+from netprobe.live.heard import Heard, answer_in
 from netprobe.live.network import Network, Recording
-from netprobe.live.recorder import Frame
 
 FULL_TTL = 64
 MOST_PACKETS = 150  # to one address in one diagnosis
-RAW = 101
 _LEAST = 3  # TTLs of one flow: fewer are no sweep for whoever reads the evidence
 _STEP = 8  # hops asked more when the end did not show
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
 _LITTLE_QUIET_S = 0.04
 _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
+_LEAST_WATCH_S = 0.1  # for what a stack may ignore
 _APART_S = 0.0005
 _AGAIN_S = 0.6  # before asking silent hops again: senders of ICMP errors limit themselves
 
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What came back to one SYN: syn-ack, rst, or an ICMP kind, from whom; and a first guess at how many hops away."""
-
-    kind: str
-    sender: str
-    hops: int
+Steps = Iterator[Sequence[int]]
 
 
 @dataclass
 class Sweep:
-    """One flow's probes by TTL, None while nothing came back."""
+    """One flow's probes by TTL, None while nothing came back; `steps` are the TTLs to ask next, each time with what was
+    heard until then."""
 
     port: int
     sport: int
     heard: dict[int, Heard | None] = field(default_factory=dict)
+    steps: Steps = field(default_factory=lambda: iter(()))
 
     @property
     def end(self) -> int:
@@ -53,8 +47,13 @@ class Sweep:
     @property
     def silent(self) -> list[int]:
         """The TTLs below the end, or all, that got no answer."""
-        end = self.end or MOST_HOPS + 1
+        end = self.end or FULL_TTL + 1
         return [ttl for ttl, heard in sorted(self.heard.items()) if heard is None and ttl < end]
+
+    @property
+    def answered(self) -> bool:
+        """Whether nothing more is to come: the end showed and every hop before it, or the only TTL that was asked."""
+        return not self.silent and (self.end > 0 or len(self.heard) == 1)
 
     @property
     def loops(self) -> bool:
@@ -70,80 +69,87 @@ class Sweep:
 
 class Tracer:
     """Sends probes to one address and reads their answers from the recording; `sent` counts them, `most_packets` bounds them,
-    `most_hops` their TTLs."""
+    `most_hops` their TTLs. `turn` waits until something happens, at most so many seconds, and says how many connections are
+    still in progress. `slowest_s` is how long an answer is known to take. `answers` has what ports first got back, whoever asked.
+    """
 
     def __init__(
         self,
         network: Network,
         recording: Recording,
         address: str,
+        turn: Callable[[float], int],
         most_hops: int = MOST_HOPS,
         most_packets: int = MOST_PACKETS,
+        slowest_s: float = 0.0,
     ) -> None:
-        self._network, self._recording, self._address = network, recording, address
+        self._network, self._recording, self._address, self._turn = network, recording, address, turn
         self._most_hops, self._most_packets = most_hops, most_packets
         self._source = network.source()
-        self._read = len(recording.frames)
+        self._read = 0
+        self.answers: dict[int, Heard] = {}
         self._probes: dict[tuple[int, int], tuple[Sweep, int]] = {}
-        self._slowest_s = 0.0
+        self._slowest_s = slowest_s
+        self._odd: list[Sweep] = []
+        self._mute: set[int] = set()
+        self._odd_since = self._next = 0.0
         self.sent = 0
+        self._take()
 
     def sweep(self, port: int, distance: int = 0, limited: bool = False, sport: int = 0) -> Sweep:
-        """Ask for the hops to a port until its end shows: up to `distance` and a little more, or by steps where that is 0.
+        """The hops to a port until its end shows: up to `distance` and a little more, or by steps where that is 0.
 
         `limited`: beyond the end every probe costs an ICMP error of a device that limits these, or begins a connection, so
         none is asked. Hops that kept silent are asked once more where that may decide: all when there is no end, and the one
         before it. `sport` asks with the flow of an earlier connection.
         """
         sweep = Sweep(port, self._network.hold(sport))
-        most = min(self._most_hops, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else _STEP)
-        self._ask(sweep, range(1, most + 1))
-        if limited and not sweep.end:
-            self._again(sweep)
-        while not sweep.end and not sweep.loops and most < self._most_hops and (distance or sweep.last > most - _STEP):
-            distance = 0
-            self._ask(sweep, range(most + 1, min(self._most_hops, most + _STEP) + 1))
-            most += _STEP
-        self._again(sweep)
+        sweep.steps = self._steps(sweep, distance, limited)
         return sweep
 
-    def _again(self, sweep: Sweep) -> None:
-        """Ask what kept silent once more, later where a limit on errors may be why."""
+    def _steps(self, sweep: Sweep, distance: int, limited: bool) -> Steps:
+        most = min(self._most_hops, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else _STEP)
+        yield range(1, most + 1)
+        if limited and not sweep.end and sweep.silent:
+            yield sweep.silent
+        while not sweep.end and not sweep.loops and most < self._most_hops and (distance or sweep.last > most - _STEP):
+            distance = 0
+            yield range(most + 1, min(self._most_hops, most + _STEP) + 1)
+            most += _STEP
         if sweep.silent and (not sweep.end or sweep.silent[-1] == sweep.end - 1):
-            self._pause(_AGAIN_S if any(h and h.kind == RAN_OUT for h in sweep.heard.values()) else 0)
-            self._ask(sweep, sweep.silent)
+            yield sweep.silent
 
-    def flows(self, port: int, ttl: int, count: int) -> None:
-        """Ask a port with one TTL from several source ports: are there ways of another length?"""
-        sweeps = [Sweep(port, self._network.hold()) for _ in range(count)]
-        for sweep in sweeps:
-            self._send(sweep, ttl)
-        self._listen(lambda: all(sweep.heard[ttl] for sweep in sweeps))
+    def single(self, port: int, ttl: int = FULL_TTL) -> Sweep:
+        """One SYN to a port, of a flow of its own."""
+        return Sweep(port, self._network.hold(), steps=iter([(ttl,)]))
+
+    def ask(self, *sweeps: Sweep) -> None:
+        """Ask all of these at once, step by step."""
+        while batch := [(sweep, tuple(ttls)) for sweep in sweeps if (ttls := next(sweep.steps, ()))]:
+            again = [(sweep, ttl) for sweep, ttls in batch for ttl in ttls if ttl in sweep.heard]
+            self._mute.difference_update(ttl for _, ttl in again)
+            if any(heard and heard.kind == RAN_OUT for sweep, _ in again for heard in sweep.heard.values()):
+                self._pause(_AGAIN_S)
+            for sweep, ttls in batch:
+                for ttl in ttls:
+                    self._send(sweep, ttl)
+            self._listen([sweep for sweep, _ in batch])
 
     def odd(self, port: int, control: int) -> None:
         """SYNs of odd shapes to the refused port, signed ones to a control port too: what answers these is no TCP stack, or
         not the one that answers plain SYNs. They bear the largest TTL of a probe, so that nobody takes them for attempts."""
-        asked = [(port, "signed"), (control, "signed"), (port, "synfin")] * 2 + [(port, "damaged")]
-        sweeps = []
-        for to, shape in asked:
+        for to, shape in [(port, "signed"), (control, "signed"), (port, "synfin")] * 2 + [(port, "damaged")]:
             sweep = Sweep(to, self._network.hold())
             self._send(sweep, MOST_HOPS, shape)
-            sweeps.append(sweep)
-        self._listen(lambda: all(sweep.heard[MOST_HOPS] for sweep in sweeps))
+            self._odd.append(sweep)
+        self._odd_since = self._network.now()
 
-    def knock(self, ports: Iterable[int]) -> dict[int, Heard | None]:
-        """One SYN that goes all the way to each of these ports, and what came back."""
-        sweeps = [Sweep(port, self._network.hold()) for port in ports]
-        for sweep in sweeps:
-            self._send(sweep, FULL_TTL)
-        self._listen(lambda: all(sweep.heard[FULL_TTL] for sweep in sweeps))
-        return {sweep.port: sweep.heard[FULL_TTL] for sweep in sweeps}
-
-    def _ask(self, sweep: Sweep, ttls: Iterable[int]) -> None:
-        for ttl in ttls:
-            self._send(sweep, ttl)
-            self._network.wait([], _APART_S)
-        self._listen(lambda: bool(sweep.end) and not sweep.silent, enough=lambda: bool(sweep.end))
+    def watch(self) -> None:
+        """Hear what odd SYNs get: all answers, or silence for twice as long as the slowest other answer took."""
+        until = self._odd_since + max(_LEAST_WATCH_S, 2 * self._slowest_s)
+        while any(sweep.silent for sweep in self._odd) and (left := until - self._network.now()) > 0:
+            self._turn(left)
+            self._take()
 
     def _send(self, sweep: Sweep, ttl: int, shape: str = "") -> None:
         sweep.heard.setdefault(ttl, None)
@@ -155,35 +161,47 @@ class Tracer:
         ends = Ends(self._source, sweep.sport, self._address, sweep.port)
         whole = segment(ends, seq, SYN | FIN if shape == "synfin" else SYN, SIGNED if shape == "signed" else OPTIONS)
         whole = damaged(whole) if shape == "damaged" else whole
+        self._pause(self._next - self._network.now())
         self._network.send(packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl))
+        self._next = self._network.now() + _APART_S
 
-    def _listen(self, done: Callable[[], bool], enough: Callable[[], bool] = lambda: False) -> None:
-        """Until it is done, or nothing new has come for three times as long as the slowest answer took, for half as long once
-        there is `enough`: what stands nearer has answered by then, if it does."""
+    def _listen(self, asked: Sequence[Sweep]) -> None:
+        """Until all have answered and no connection is in progress, or nothing new has come for three times as long as the
+        slowest answer took, for half as long once only hops before an end are silent: those have answered by then, if they do.
+        Hops that kept silent before, before another end, are not waited for.
+        """
         started = latest = self._network.now()
+        busy = self._turn(0)
         while True:
-            if self._take():
+            before, busy = busy, self._turn(0)
+            if self._take() or busy < before:
                 latest = self._network.now()
                 self._slowest_s = max(self._slowest_s, latest - started)
             quiet = min(max(_LEAST_QUIET_S, 3 * self._slowest_s), _MOST_QUIET_S)
-            quiet = max(_LITTLE_QUIET_S, self._slowest_s / 2) if enough() else quiet
+            if not busy and all(sweep.end or sweep.answered for sweep in asked):
+                quiet = max(_LITTLE_QUIET_S, self._slowest_s / 2)
             left = latest + quiet - self._network.now()
-            if done() or left <= 0:
+            if left <= 0 or (not busy and all(self._heard_out(sweep) for sweep in asked)):
+                self._mute.update(ttl for sweep in asked if sweep.end for ttl in sweep.silent)
                 return
-            self._network.wait([], left)
+            self._turn(left)
+
+    def _heard_out(self, sweep: Sweep) -> bool:
+        return sweep.answered or (sweep.end > 0 and self._mute.issuperset(sweep.silent))
 
     def _pause(self, seconds: float) -> None:
         until = self._network.now() + seconds
         while (left := until - self._network.now()) > 0:
-            self._network.wait([], left)
+            self._turn(left)
 
     def _take(self) -> bool:
         """Read what was recorded since; whether any of it answers a probe for the first time."""
         new = False
         frames = self._recording.frames
         for frame in frames[self._read :]:
-            if frame.direction == INBOUND and (answer := _answer(frame.data)) is not None:
-                probe, _, heard = answer
+            if frame.direction == INBOUND and (answer := answer_in(frame.data)) is not None:
+                probe, port, heard = answer
+                self.answers.setdefault(port, heard)
                 sweep, ttl = self._probes.get(probe, (None, 0))
                 if sweep is not None:
                     before = sweep.heard[ttl]
@@ -192,36 +210,3 @@ class Tracer:
                         new = True
         self._read = len(frames)
         return new
-
-
-def heard_from(frames: Iterable[Frame], port: int) -> Heard | None:
-    """The first answer to any SYN to this port among recorded frames."""
-    answers = (_answer(frame.data) for frame in frames if frame.direction == INBOUND)
-    return next((answer[2] for answer in answers if answer is not None and answer[1] == port), None)
-
-
-def senders(frames: Iterable[Frame]) -> set[str]:
-    """The addresses from which SYNs were answered."""
-    answers = (_answer(frame.data) for frame in frames if frame.direction == INBOUND)
-    return {answer[2].sender for answer in answers if answer is not None}
-
-
-def _answer(data: bytes) -> tuple[tuple[int, int], int, Heard] | None:
-    """Which SYN a packet answers, by source port and number; to which port it went; and what the answer is."""
-    got = decode(data, RAW, len(data))
-    if got.ip is None:
-        return None
-    sender = str(got.ip.src)
-    if got.icmp is not None and got.icmp.quoted is not None and got.icmp.quoted.tcp is not None:
-        quoted, around = got.icmp.quoted.tcp, got.icmp.quoted.ip
-        kind = kind_of(got.icmp.version, got.icmp.type, got.icmp.code)
-        hops = routers(around.ttl) + 1 if around is not None else 0
-        return (quoted.sport, quoted.seq), quoted.dport, Heard(kind, sender, hops)
-    if got.tcp is not None and got.tcp.flags & ACK and got.tcp.flags & (SYN | RST):
-        kind = "rst" if got.tcp.flags & RST else "syn-ack"
-        return (
-            (got.tcp.dport, got.tcp.ack - 1 & 0xFFFFFFFF),
-            got.tcp.sport,
-            Heard(kind, sender, routers(got.ip.ttl) + 1),
-        )
-    return None

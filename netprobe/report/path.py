@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.quotes import NONE, Change, Rewrite
 from analyzers.attempts.route import Flow, Hop, Route
 from analyzers.attempts.services import Service
-from analyzers.attempts.sweeps import RAN_OUT
 from analyzers.model import Verdict
 from analyzers.words import duration
 from netprobe.replay.run import Replay

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from captures.formats.write import INBOUND, OUTBOUND
+from captures.packet import INBOUND, OUTBOUND
 from netprobe.live.recorder import Frame
 from tests.simulated.filter import meets, refuse
 from tests.simulated.host import stack_refusal
@@ -122,7 +122,7 @@ class Socket:
         self._tos = self._code = 0
         self._unread: list[bytes] = []
         self._eof = False
-        self._closed = False
+        self.closed = False
         self._port = 0
 
     def setblocking(self, flag: bool) -> None:
@@ -207,9 +207,9 @@ class Socket:
 
     def close(self) -> None:
         """Unread bytes make it a reset, as a kernel does."""
-        if self._closed or not self._port:
+        if self.closed or not self._port:
             return
-        self._closed = True
+        self.closed = True
         end = getattr(self, "end", None)
         if end is None:
             return

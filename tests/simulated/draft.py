@@ -5,7 +5,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from netprobe.live.session import CONTROL_PORT, USUAL_PORTS
+from netprobe.live.locate import CONTROL_PORT, USUAL_PORTS
 from tests.simulated.chain import SERVER, client, joined, router, router_address, server
 from tests.simulated.rows import Injector, Link, Node, Route
 from tests.simulated.world import World

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from netprobe.live.session import CONTROL_PORT
+from netprobe.live.locate import CONTROL_PORT
 from tests.simulated.chain import NOBODY, PUBLIC, SERVER, router_address
 from tests.simulated.draft import EVERY, PORT, WEB, Draft, Truth
 from tests.simulated.rows import Forward, Injector, Link, Node, Route, Rule

@@ -73,6 +73,7 @@ class Simulated:
 
     def _advanced(self, flow: Flow) -> bool:
         one = cast(Socket, flow.socket)
+        assert not one.closed, "select() raises where a socket is closed"
         readable, writable = flow.errno == "" and one.readable, flow.wants_to_write and one.writable
         if readable or writable:
             flow.advance(readable, writable)

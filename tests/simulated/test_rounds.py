@@ -1,15 +1,20 @@
 """What a session asks, as the simulated network lets one see it."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from captures.packet import OUTBOUND
+from netprobe import lab
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.session import CONTROL_PORT, Options, Session
+from netprobe.live.locate import CONTROL_PORT
+from netprobe.live.session import Options, Session
 from netprobe.live.target import Target
 from netprobe.words import advice
 from tests.simulated.chain import SERVER, client, joined, router, server
 from tests.simulated.network import Simulated
+from tests.simulated.scenarios import world
 from tests.simulated.world import World
 
 
@@ -34,3 +39,35 @@ def test_what_to_run_next_is_nothing_that_was_just_done(tmp_path: Path) -> None:
     assert any("netprobe diagnose" in step["command"] for step in usual)
     assert live[0]["why"].startswith("on the target")
     assert not any("netprobe diagnose" in step["command"] or "traceroute" in step["command"] for step in live)
+
+
+def test_a_hop_that_kept_silent_is_not_waited_for_again() -> None:
+    """Nothing is asked later because the first router never reports a TTL as used up, but for one wait."""
+    took = []
+    for silent in (0, 1):
+        scenario = lab.load("router-reset", silent=silent, delay_ms=30)
+        network = Simulated(world(scenario), scenario.target)
+        began = network.now()
+        Session("box", scenario.target, scenario.port, Options(only_syn=True), lambda line: None, network).run()
+        took.append(network.now() - began)
+    assert took[1] - took[0] < 0.05
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize(
+    ("name", "trace", "rounds"), [("router-reset", False, 4), ("closed-port", False, 3), ("router-reset", True, 3)]
+)
+def test_what_does_not_depend_on_an_answer_is_not_asked_after_it(
+    name: str, trace: bool, rounds: int, family: int
+) -> None:
+    """In round trips: the connection; other ports, and the way to this one; the ways to those; and where another port's way is
+    longer, other flows. A trace asks the control port at once. The wait for odd SYNs that a stack ignores comes on top."""
+    scenario = lab.load(name, family=family)
+    network = Simulated(world(scenario), scenario.target)
+    session = Session(
+        "box", scenario.target, scenario.port, Options(only_syn=True, trace=trace), lambda line: None, network
+    )
+    session.run()
+    began = [frame.ts_ns for frame in network.frames if frame.direction == OUTBOUND]
+    trip_ns = session.flows[0].after_ns
+    assert 1 + sum(later - earlier > 0.8 * trip_ns for earlier, later in pairwise(began)) == rounds

@@ -141,10 +141,10 @@ def test_ctrl_c_prints_what_is_known(traced: Callable[..., Result], tmp_path: Pa
 
 
 def test_without_the_right_to_send_raw_packets_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(address: str) -> None:
+    def refused(*words: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("netprobe.live.recorder.Recorder", refused)
+    monkeypatch.setattr("socket.socket", refused)
     said = CliRunner().invoke(commands, ["trace", "-n", "127.0.0.1"])
     assert (said.exit_code, said.stdout) == (3, "")
     assert said.stderr == "netprobe: raw packets need root or CAP_NET_RAW: sudo netprobe trace ...\n"

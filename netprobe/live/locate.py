@@ -1,0 +1,108 @@
+"""Where on the way: what is asked hop by hop, each round by what has answered until then.
+
+First the ways to ports that have answered, and one SYN each to ports that may be open; then the ways to those that are, and
+other flows where another port's way is longer than that of the failing one.
+"""
+
+from collections.abc import Callable
+
+from analyzers.attempts.hops import MDA_FLOWS
+from analyzers.attempts.icmp import RAN_OUT
+from netprobe.live.trace import Sweep, Tracer
+
+CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
+USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
+_OTHERS = (CONTROL_PORT, *USUAL_PORTS)
+
+
+class Locator:
+    """The questions about one failing port, asked through a tracer.
+
+    `sport` is the source port of the connection that failed, 0 to ask with another; `limited`: whoever answers limits how often,
+    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `flows`: so many more to the port.
+    """
+
+    def __init__(
+        self, tracer: Tracer, port: int, sport: int, limited: bool, odd: bool, flows: int, tell: Callable[[str], None]
+    ) -> None:
+        self._tracer, self._port, self._sport, self._tell = tracer, port, sport, tell
+        self._limited, self._odd, self._flows = limited, odd, flows
+        self._knocks: list[Sweep] = []
+        self._singles: list[Sweep] = []
+        self._ways: dict[int, Sweep] = {}
+
+    def run(self) -> None:
+        """Ask until the answers call for nothing more."""
+        while batch := [*self._wanted_ways(), *self._wanted_flows(), *self._wanted_knocks()]:
+            self._ask_oddly()
+            self._tracer.ask(*batch)
+        self._ask_oddly()
+        self._tracer.watch()
+        for port, way in self._ways.items():
+            if (ending := way.heard.get(way.end)) is not None:
+                self._tell(f"port {port}: {ending.kind} from TTL {way.end} on")
+
+    def ask_for_life(self, ping: Callable[[int, int], int]) -> None:
+        """Where SYNs to the port vanish: does the address answer pings or UDP, and from how far? `ping` gets a first guess and
+        the hop up to which SYNs came, and gives the hop, 0 when that is not known."""
+        mine = self._ways[self._port]
+        if mine.end:
+            return
+        self._tell("asking for signs of life by ping and UDP")
+        known = max((way.end for way in self._ways.values()), default=0)
+        if ping(known, mine.last) > mine.last + 1 and not self._farther():
+            self._tracer.ask(*(self._tracer.single(CONTROL_PORT, mine.last + 1) for _ in range(MDA_FLOWS - 1)))
+
+    def _wanted_knocks(self) -> list[Sweep]:
+        if not self._limited and not self._knocks:
+            self._knocks = [self._tracer.single(port) for port in USUAL_PORTS if port != self._port]
+            return self._knocks
+        return []
+
+    def _wanted_ways(self) -> list[Sweep]:
+        """To the port, a control and an open one: at first to those of which is known how far they may be."""
+        answers = self._tracer.answers
+        alive = [port for port in _OTHERS if port != self._port and port in answers and answers[port].kind == "syn-ack"]
+        wanted = []
+        for port in dict.fromkeys((self._port, CONTROL_PORT, *alive[:1])):
+            if port not in self._ways and (port in answers or self._limited or self._knocks):
+                self._ways[port] = self._way(port, self._sport if port == self._port else 0)
+                wanted.append(self._ways[port])
+        if self._ways.get(self._port) in wanted:
+            wanted += [self._way(self._port) for _ in range(self._flows)]
+        return wanted
+
+    def _way(self, port: int, sport: int = 0) -> Sweep:
+        answers = self._tracer.answers
+        heard = answers.get(port)
+        distance = max((answers[other].hops for other in (self._port, *_OTHERS) if other in answers), default=0)
+        if heard is not None:
+            distance = 0 if heard.kind == RAN_OUT else heard.hops
+        self._tell(f"tracing the way to port {port}")
+        return self._tracer.sweep(port, distance, limited=heard is not None and heard.kind != "rst", sport=sport)
+
+    def _wanted_flows(self) -> list[Sweep]:
+        """Where other ports are answered from farther away: as many flows as exclude, with those swept, a shorter way."""
+        far = self._farther()
+        coming = [way for way in self._ways.values() if not way.heard]
+        missing = MDA_FLOWS - len(far) - len(coming) - len(self._singles) if far else 0
+        more = [self._tracer.single(far[-1], self._near) for _ in range(missing)]
+        self._singles += more
+        return more
+
+    def _farther(self) -> list[int]:
+        """The other ports that are answered only from a larger TTL on than this one."""
+        return [port for port, way in self._ways.items() if port != self._port and way.end > self._near > 0]
+
+    @property
+    def _near(self) -> int:
+        """The TTL from which on SYNs to the port are refused, or vanish; 0 before it was asked."""
+        mine = self._ways.get(self._port)
+        return (mine.end or mine.last + 1) if mine is not None and mine.heard else 0
+
+    def _ask_oddly(self) -> None:
+        """Once, when a control port is known to answer with a RST."""
+        control = self._tracer.answers.get(CONTROL_PORT)
+        if self._odd and control is not None and control.kind == "rst":
+            self._odd = False
+            self._tracer.odd(self._port, CONTROL_PORT)
