@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-DAC_OVERRIDE = 1
+DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
 _VERSION = 0x20080522  # of capset's header: two words of 32 capabilities each
 _NO_NEW_PRIVILEGES = 38
 
@@ -21,11 +21,12 @@ def drop(place: Path | None = None) -> frozenset[int]:
 
     Not dropped: the user and group ids. A process of root still owns root's files and may write those, but no longer
     other people's, and it may neither open raw sockets nor change the network. The bounding set and the securebits stay,
-    as with no_new_privs nothing can make use of them. Other threads of the process keep what they have (netprobe has
-    none); sockets and files that are open stay open.
+    as with no_new_privs nothing can make use of them. Other threads of the process keep what they have (netprobe
+    has none by then); sockets and files that are open stay open.
 
-    One exception: if `place` is going to be written, a file or a directory for files, and this user's ids alone may not do
-    that (root, in somebody's home), CAP_DAC_OVERRIDE stays, alone. It adds nothing to what user 0 can do to root's files.
+    Two exceptions, for root in somebody's home. If `place` is going to be written, a file or a directory for files, and this
+    user's ids alone may not do that, CAP_DAC_OVERRIDE stays, alone. If they may not read where Python looks for modules, as
+    modules are imported when they are needed, CAP_DAC_READ_SEARCH stays. Neither adds anything to what user 0 can do to root's files.
 
     A process without capabilities is left as it is, but for no_new_privs. Elsewhere than on Linux nothing is done.
     Raises OSError if the kernel refuses, which it has no reason to.
@@ -36,14 +37,16 @@ def drop(place: Path | None = None) -> frozenset[int]:
 
     held = _permitted()
     _call("prctl", _NO_NEW_PRIVILEGES, *(ctypes.c_ulong(value) for value in (1, 0, 0, 0)))
-    spare = held & (1 << DAC_OVERRIDE) if place is not None else 0
+    modules = [folder for folder in sys.path if os.path.exists(folder)]
+    spare = held & (1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH)
     _set(effective=0, permitted=spare)
-    if spare and place is not None and not _may_write(place):
-        _set(effective=spare, permitted=spare)
-        return frozenset((DAC_OVERRIDE,))
-    if spare:
-        _set(0, 0)
-    return frozenset()
+    needed = 0
+    if place is not None and not _may_write(place):
+        needed |= 1 << DAC_OVERRIDE
+    if not all(os.access(folder, os.R_OK | os.X_OK, effective_ids=True) for folder in modules):
+        needed |= 1 << DAC_READ_SEARCH
+    _set(effective=spare & needed, permitted=spare & needed)
+    return frozenset(right for right in (DAC_OVERRIDE, DAC_READ_SEARCH) if spare & needed & 1 << right)
 
 
 def _may_write(place: Path) -> bool:

@@ -117,6 +117,22 @@ except PermissionError:
     assert run(script) == "refused"
 
 
+@pytest.mark.parametrize(("owner", "left"), [(0, "frozenset()"), (65534, "frozenset({2})")])
+def test_modules_can_be_imported_later_wherever_they_lie(tmp_path: Path, owner: int, left: str) -> None:
+    """In a folder that only its owner may read, as where somebody installed netprobe at home and runs it by sudo."""
+    (tmp_path / "needed_later.py").write_text("word = 'imported'")
+    os.chown(tmp_path, owner, owner)
+    tmp_path.chmod(0o700)
+    script = f"""
+sys.path.append({str(tmp_path)!r})
+left = privileges.drop()
+import needed_later
+print(needed_later.word, left, sets()["CapEff"], sets()["CapPrm"], sets()["CapInh"])
+"""
+    held = 4 if owner else 0
+    assert run(script) == f"imported {left} {held} {held} 0"
+
+
 def test_probe_holds_no_right_while_it_reads_what_strangers_send(tmp_path: Path) -> None:
     """Both families are asked, and the evidence is written, after the rights are gone."""
     script = f"""
