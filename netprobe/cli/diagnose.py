@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ from netprobe.cli.options import probes, way
 from netprobe.errors import BadTarget
 from netprobe.live.session import Options
 from netprobe.live.target import Target, resolve
+
+_NEAR_S, _SWITCH_S = 0.004, 0.0001
 
 EXIT_CODES = """
 \b
@@ -73,7 +76,6 @@ def run(
     """Ask all targets and report each as soon as it is known; `shows` the verdict, the path, or both. Returns the exit code."""
     from netprobe.live import evidence, privileges
     from netprobe.live.diagnosis import Asked, ask, judge, opened
-    from netprobe.report import live
 
     progress = sys.stderr.isatty() and not as_json
 
@@ -92,6 +94,7 @@ def run(
         return 5
     networks = opened(targets, options)
     privileges.drop(path if path is not None else evidence.directory())
+    _import_meanwhile("netprobe.report.live")
     bad = unjudged = interrupted = False
     document: list[dict[str, object]] = []
     for number, target in enumerate(targets):
@@ -99,6 +102,8 @@ def run(
         chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-target{number + 1}")
         outcomes: list[tuple[str, str]] = []
         for asked in ask(target, options, tell, chosen, lambda address: networks.pop(address, None)):
+            from netprobe.report import live
+
             found.append(asked)
             if progress:
                 click.echo("\r\x1b[K", nl=False, err=True)
@@ -124,6 +129,17 @@ def run(
     if as_json:
         click.echo(json.dumps(live.document(document, complete=not interrupted), ensure_ascii=False, indent=1))
     return 130 if interrupted else 1 if bad else 3 if unjudged else 0
+
+
+def _import_meanwhile(module: str) -> None:
+    """Import a module beside the asking, once answers have let wait: that takes as long as an answer from far away, and a near
+    one should not be slowed down by it."""
+    from threading import Timer
+
+    sys.setswitchinterval(_SWITCH_S)
+    beside = Timer(_NEAR_S, import_module, (module,))
+    beside.daemon = True
+    beside.start()
 
 
 def _show(lines: object) -> None:

@@ -5,10 +5,8 @@ import time
 from collections.abc import Iterable, Mapping
 from errno import EACCES
 from pathlib import Path
-from tempfile import gettempdir
 
 from analyzers.attempts.context import Context
-from captures.formats import write
 from netprobe import __version__
 from netprobe.live.recorder import Frame
 
@@ -20,6 +18,8 @@ def pcapng(
     frames: Iterable[Frame], context: Context, dropped: int = 0, names: Mapping[str, str] | None = None
 ) -> bytes:
     """The whole file. Frames stand in order of time, so that their numbers are known: from 1. `names` are those of addresses."""
+    from captures.formats import write
+
     ordered = sorted(frames, key=lambda frame: frame.ts_ns)
     devices = list(dict.fromkeys(frame.device for frame in ordered)) or [context.device or "none"]
     out = [write.section(context.comment(), f"netprobe {__version__}")]
@@ -55,6 +55,8 @@ def _folder() -> Path:
             return folder
     except OSError:
         pass
+    from tempfile import gettempdir
+
     other = Path(gettempdir()) / f"netprobe-{os.geteuid()}"
     other.mkdir(mode=0o700, exist_ok=True)
     if other.stat().st_uid != os.geteuid():

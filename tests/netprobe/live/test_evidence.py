@@ -114,7 +114,7 @@ def test_only_the_newest_few_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_folder_that_cannot_be_written_has_a_substitute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr("netprobe.live.evidence.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     kept = keep(b"x", Context(name="n", address="192.0.2.1", port=22, until_ns=0))
     assert kept.parent.parent == tmp_path
     with pytest.raises(OSError):
