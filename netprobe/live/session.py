@@ -85,10 +85,14 @@ class Session:
             self.notes.append(f"asking ended early: {error.strerror or error}")
         finally:
             for flow in self.flows:
-                flow.close()
+                if flow.errno is not None:
+                    flow.close()
             trips = [flow.after_ns / 1e9 for flow in self.flows if flow.errno == ""]
             if self.recorder is not None and trips:
                 self._pause(min(_SILENT_S, max(_SETTLED_S, 1.5 * max(trips))))
+            self._turn(0)
+            for flow in self.flows:  # those that waited until now: an answer behind their end would look unheard
+                flow.close()
             self.network.close()
 
     def _rounds(self) -> None:

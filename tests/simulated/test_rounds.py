@@ -14,6 +14,7 @@ from netprobe.live.target import Target
 from netprobe.words import advice
 from tests.simulated.chain import SERVER, client, joined, router, server
 from tests.simulated.network import Simulated
+from tests.simulated.packets import Datagram, Tcp
 from tests.simulated.scenarios import world
 from tests.simulated.world import World
 
@@ -71,3 +72,25 @@ def test_what_does_not_depend_on_an_answer_is_not_asked_after_it(
     began = [frame.ts_ns for frame in network.frames if frame.direction == OUTBOUND]
     trip_ns = session.flows[0].after_ns
     assert 1 + sum(later - earlier > 0.8 * trip_ns for earlier, later in pairwise(began)) == rounds
+
+
+def test_an_answer_after_all_patience_is_heard_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third connection's first two SYNs are lost: what then comes is for connect(), not kept from it by this host."""
+    scenario = lab.load("healthy", delay_ms=110)
+    simulated = world(scenario)
+    network = Simulated(simulated, scenario.target)
+    session = Session("box", scenario.target, scenario.port, Options(), lambda line: None, network)
+    leave, lost = simulated.leave, []
+
+    def lossy(name: str, datagram: Datagram, to: str) -> None:
+        third = session.flows[2].local_port if len(session.flows) > 2 else -1
+        if isinstance(datagram.body, Tcp) and datagram.body.sport == third and len(lost) < 2:
+            lost.append(datagram)
+        else:
+            leave(name, datagram, to)
+
+    monkeypatch.setattr(simulated, "leave", lossy)
+    session.run()
+    assert len(lost) == 2
+    assert session.flows[2].after_ns > session.flows[2].plan.patience_s * 1e9
+    assert session.flows[2].errno == ""
