@@ -179,6 +179,15 @@ def test_samples_are_listed_by_name_and_can_be_replayed() -> None:
     assert "Truth:" in run("samples", "forged-reset").stdout
 
 
+def test_the_first_packet_does_not_wait_for_what_judges() -> None:
+    """numpy takes as long to import as a packet to the other end of a continent and back."""
+    asking = "import sys; from netprobe.cli import diagnose, trace; from netprobe.live import diagnosis, evidence, privileges"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{asking}; print('numpy' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
 def test_ctrl_c_reports_what_was_read(tmp_path: Path) -> None:
     """The stream stays open after the first window: only an interrupt ends it."""
     noise = packets("0 > client-port 50000 . 1 ack 1 len 1400") * 1600  # more than one window
