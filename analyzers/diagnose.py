@@ -103,10 +103,8 @@ def _verdict(subject: Subject, facts: list[Fact]) -> Verdict:
     found = answer(weigh(facts, _CAUSES_OF[subject.symptom]))
     cause = found.id or subject.symptom
     title = found.winners[0].cause.title if len(found.winners) == 1 else PREFIXES[cause]
-    if cause == "reset" and any(isinstance(fact, maker.ResetMaker) and fact.made_by == "stack" for fact in facts):
-        title = (
-            "refused by a RST that a TCP stack made, not a packet filter; whose stack is not decided by this capture"
-        )
+    if cause == "reset":
+        title = _made({w.cause.id for w in found.winners}, facts) or title
     outcomes: Counter[str] = Counter()
     for attempt, group in subject.failing:
         outcomes[attempt.ending.outcome] += len(group)
@@ -120,6 +118,20 @@ def _verdict(subject: Subject, facts: list[Fact]) -> Verdict:
         alternatives=tuple(_alternatives(found.winners, found.others)),
         void=tuple(dict.fromkeys(fact.text() for fact in facts if isinstance(fact, Void))),
     )
+
+
+_MADE = {
+    "stack": "refused by a RST that a TCP stack made, not a packet filter; whose stack is not decided by this capture",
+    "filter": "refused by a RST that a packet filter made: the target host's own, or that of a device in the cable before it",
+}
+
+
+def _made(left: set[str], facts: list[Fact]) -> str:
+    """What made the RST where that is known, though not where it stands; of a filter only two places are left then."""
+    made_by = next((fact.made_by for fact in facts if isinstance(fact, maker.ResetMaker)), "")
+    if made_by == "filter" and left != {"reset.target.filter", "reset.network.firewall"}:
+        return ""
+    return _MADE.get(made_by, "")
 
 
 def _summary(subject: Subject, title: str) -> str:

@@ -206,11 +206,16 @@ def facts(subject: Subject) -> Iterator[Fact]:
 
 
 def _not_as_it_seems(rst: Segment, end: End, ways: Sweeps, subject: Subject) -> bool:
-    """Whether the sweeps belie a RST that arrives as if from as far as another port's answer: it came over more routers than lie
-    before the hop that refuses, or every other port is answered farther on."""
+    """Whether the sweeps belie a RST that arrives as if from as far as another port's answer, or show that this says nothing: it
+    came over more routers than lie before the hop that refuses, every other port is answered farther on, or as many routers lie
+    behind two hops that may refuse."""
     others = [path.begins("rst", "syn-ack") for path in ways.elsewhere(subject.service.port)]
     farther = [echo.ttl > end.begins for echo in others if echo is not None]
-    return routers(rst.ttl) + 1 > end.begins or (bool(farther) and all(farther))
+    return (
+        routers(rst.ttl) + 1 > end.begins
+        or (bool(farther) and all(farther))
+        or (bool(end.target) and end.low < end.high)
+    )
 
 
 def _refusals(subject: Subject) -> Iterator[Refusal]:

@@ -34,6 +34,7 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
+            *(seen(ResetMaker, made_by="filter", stands=where) for where in ("same", "beside")),  # in the cable before the host
             seen(ResetsDisagree), seen(AcceptedToo), seen(CopiesTtl), seen(DamagedAnswered),
             seen(LikeHop, forwarding="yes", clear=True),
         ),

@@ -29,9 +29,9 @@ def flows(ttl: int, tos: int, asked: int = 0x10) -> str:
         (refused(62, 0x10), "reset", Strength.INDICATED),
         (refused(62, 0), "reset", Strength.CONSISTENT),
         (refused(62, 0, asked=0), "reset", Strength.CONSISTENT),
-        # A filter on the host: a closed port of it copies the marks from the same distance.
-        (refused(62, 0) + CLOSED.format(ttl=62, tos=0x10), "reset.target.filter", Strength.INDICATED),
-        (refused(62, 0) + CLOSED.format(ttl=62, tos=0x10) + OPEN.format(ttl=62), "reset.target.filter", Strength.INDICATED),
+        # A filter on the host, whose closed port copies the marks from the same distance; or in the cable before it.
+        (refused(62, 0) + CLOSED.format(ttl=62, tos=0x10), "reset", Strength.INDICATED),
+        (refused(62, 0) + CLOSED.format(ttl=62, tos=0x10) + OPEN.format(ttl=62), "reset", Strength.INDICATED),
         # The path bleaches DSCP: the control shows zero as well.
         (refused(62, 0) + CLOSED.format(ttl=62, tos=0), "reset", Strength.CONSISTENT),
         # A firewall on the path. One hop counts when several flows agree on it.

@@ -59,7 +59,8 @@ def test_the_hosts_own_filter_stands_where_the_host_does(tmp_path: Path) -> None
     answer = "R. ttl 61 tos 0 win 0"
     refused = CONNECTIONS.format(back=61, tos=0) + sweep(22, 50020, {**ROUTERS, 4: answer, 5: answer})
     found = verdict(tmp_path, refused + CONTROL)
-    assert (found.cause, found.place.hop) == ("reset.target.filter", 4)
+    assert (found.cause, found.strength.word, found.place.hop) == ("reset", "indicated", 4)
+    assert "the target host's own, or that of a device in the cable before it" in found.summary
 
 
 def test_an_open_port_at_the_same_hop_makes_it_the_hosts_own_closed_port(tmp_path: Path) -> None:
