@@ -28,6 +28,7 @@ _AT_ONCE_NS = 1_000_000_000  # attempts this close are a burst
 
 _ASKED_NS = [10**6 * ms for ms in (1000, 2900, 3000, 3200, 3301, 4900, 5301, 119_999, 120_061)]  # that matter anywhere
 _SIGNED = 2  # flows: one that gets no answer may be lost
+_IGNORED = 3  # flows of which none is answered, where silence is what tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Subject:
         """Whether signed SYNs are answered by this port, where a closed one ignores them; None where that cannot be told."""
         for control in {answer.port for answer in self.elsewhere if answer.kind == "rst"}:
             mine, theirs = (self.sweeps.shaped(port, "signed") for port in (self.service.port, control))
-            if len(mine) >= _SIGNED and len(theirs) >= _SIGNED and not any(echo.kind for echo in theirs):
+            if len(mine) >= _SIGNED and len(theirs) >= _IGNORED and not any(echo.kind for echo in theirs):
                 answered = [echo for echo in mine if echo.kind == "rst" and echo.answer is not None]
                 frames = [f.number for e in answered if e.answer is not None for f in (e.syn, e.answer)]
                 return Signed(control, tuple(frames) if len(answered) == len(mine) else ())

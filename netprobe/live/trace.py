@@ -138,7 +138,10 @@ class Tracer:
     def odd(self, port: int, control: int) -> None:
         """SYNs of odd shapes to the refused port, signed ones to a control port too: what answers these is no TCP stack, or
         not the one that answers plain SYNs. They bear the largest TTL of a probe, so that nobody takes them for attempts."""
-        for to, shape in [(port, "signed"), (control, "signed"), (port, "synfin")] * 2 + [(port, "damaged")]:
+        for to, shape in [(port, "signed"), (control, "signed"), (port, "synfin")] * 2 + [
+            (control, "signed"),
+            (port, "damaged"),
+        ]:
             sweep = Sweep(to, self._network.hold())
             self._send(sweep, MOST_HOPS, shape)
             self._odd.append(sweep)
