@@ -26,6 +26,7 @@ from netprobe.errors import UnreadableInput
 from netprobe.replay.inputs import Input, Recaller, display_name, open_input, start_times
 from netprobe.replay.interrupt import Interrupt
 
+_MOST_CLIENTS = 1024  # attempts of one service that are asked for their client
 _WAITED_NS = 1_000_000_000  # a kernel that has a SYN-ACK tells connect() at once
 _GAP_NS = 2_000_000_000  # files of a ring buffer follow each other sooner than this
 _LARGEST_TEMPORARY = 16 << 20  # bytes
@@ -121,6 +122,14 @@ class Replay:
         """Whether this is what a live diagnosis asked."""
         contexts = (context for source in self.sources for context in source.contexts)
         return any((context.target, context.port) == (service.address, service.port) for context in contexts)
+
+    def client(self, service: Service) -> str:
+        """The address of the service's only client, "" where there are several."""
+        found = {
+            str(self.ledger.address(i, self.ledger.ending(i).client_side))
+            for i in service.members[:_MOST_CLIENTS].tolist()
+        }
+        return found.pop() if len(found) == 1 and len(service.members) <= _MOST_CLIENTS else ""
 
     def route(self, service: Service) -> Route | None:
         """The way to the service, hop by hop; None where no sweep of its port was captured."""

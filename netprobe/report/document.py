@@ -44,19 +44,21 @@ def document(
     yield _json(head)[:-1] + ', "services": ['
     separator = "\n"
     for service, verdict in services:
-        found = service_object(service, verdict, names, replay.live(service))
+        found = service_object(service, verdict, names, replay.live(service), replay.client(service))
         yield separator + _json(found | (way_object(replay, service, numeric) if path else {}))
         separator = ",\n"
     yield "\n]}\n"
 
 
-def service_object(service: Service, verdict: Verdict, names: Sequence[str], live: bool = False) -> dict[str, Any]:
+def service_object(
+    service: Service, verdict: Verdict, names: Sequence[str], live: bool = False, client: str = ""
+) -> dict[str, Any]:
     """One service with its verdict, for the document; `live` when a live diagnosis asked it."""
     return {
         "address": str(service.address), "port": service.port, "family": f"ipv{service.address.version}",
         "attempts": len(service.members), "outcomes": service.outcomes, "probes": service.probe_count,
         "first": timestamp(service.first_ns), "last": timestamp(service.last_ns),
-        "verdict": _verdict(service, verdict, names, live),
+        "verdict": _verdict(service, verdict, names, live, client),
     }  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def source_object(source: Source) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _verdict(service: Service, verdict: Verdict, names: Sequence[str], live: bool) -> dict[str, Any]:
+def _verdict(service: Service, verdict: Verdict, names: Sequence[str], live: bool, client: str) -> dict[str, Any]:
     place = verdict.place
     return {
         "outcome": verdict.outcome, "cause": verdict.cause, "strength": verdict.strength.word,
@@ -84,7 +86,7 @@ def _verdict(service: Service, verdict: Verdict, names: Sequence[str], live: boo
         "evidence": [{"text": e.text, **frames(e.frames, names)} for e in verdict.evidence],
         "alternatives": [{"cause": a.cause, "strength": a.strength.word, "why": a.why} for a in verdict.alternatives],
         "void": list(verdict.void),
-        "next": advice(verdict.cause, service, live),
+        "next": advice(verdict.cause, service, live, client),
     }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def part(
     target: Target, asked: Asked, done: Replay, service: Service, verdict: Verdict, numeric: bool, path: bool
 ) -> dict[str, Any]:
     """One address for the document; with `path` the way to it."""
-    found = service_object(service, verdict, [source.name for source in done.sources], live=True)
+    found = service_object(service, verdict, [source.name for source in done.sources], True, done.client(service))
     return {
         "target": _target(target, asked.context),
         "sources": [source_object(source) for source in done.sources],

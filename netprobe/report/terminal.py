@@ -107,7 +107,7 @@ def service_lines(replay: Replay, service: Service, verdict: Verdict, numeric: b
     yield from _alternative_lines(verdict)
     for reason in verdict.void:
         yield from wrapped(f"Not usable here: {reason}", "  ", "dim")
-    steps = advice(verdict.cause, service, replay.live(service))
+    steps = advice(verdict.cause, service, replay.live(service), replay.client(service))
     if steps:
         yield [("  Next", "underline")]
         for step in steps[:_STEPS_SHOWN]:

@@ -29,12 +29,14 @@ def about(cause: str) -> dict[str, Any]:
     return out
 
 
-def advice(cause: str, service: Service, live: bool = False) -> list[dict[str, str]]:
-    """What to run next to learn more, with the service's own address and port filled in; behind a live diagnosis what can be
-    seen elsewhere first, and nothing that it has done itself."""
+def advice(cause: str, service: Service, live: bool = False, client: str = "") -> list[dict[str, str]]:
+    """What to run next to learn more, with the service's own address and port filled in, and its only `client`.
+
+    Behind a live diagnosis what can be seen elsewhere comes first, and nothing that it has done itself.
+    """
     host = f"[{service.address}]" if service.address.version == 6 else str(service.address)
     fill = {
-        "address": str(service.address), "port": str(service.port), "target": f"{host}:{service.port}", "client": "CLIENT",
+        "address": str(service.address), "port": str(service.port), "target": f"{host}:{service.port}", "client": client or "CLIENT",
     }  # fmt: skip
     found = about(cause)
     steps = found.get("next", [])
