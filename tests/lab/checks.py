@@ -221,6 +221,26 @@ def two_ways(seen: Observation) -> None:
     assert seen.origin(lambda f: f.flags in ("RA", "AR") and f.seq == 0) == {"filtered"}
 
 
+def one_way_drops(seen: Observation) -> None:
+    """Each source port always goes one way, odd ones and even ones: what meets the filter goes no farther."""
+    assert {one["errno"] for one in seen.calls} == {None, "ETIMEDOUT"}
+    filtered = {f.sport for f in seen.at("filtered", flags="S", out=False)}
+    past = {f.sport for name in ("open", "wide") for f in seen.at(name, flags="S", out=False)}
+    assert filtered
+    assert not filtered & past
+    assert not [f for f in seen.at("filtered", flags="S", out=True) if f.dport == seen.scenario.port]
+    assert filtered == {2000 + n for n, one in enumerate(seen.calls) if one["errno"]}
+
+
+def by_port(seen: Observation) -> None:
+    """Each source port always meets one machine, and of both odd and even ones some are refused, by the second machine."""
+    assert {one["errno"] for one in seen.calls} == {None, "ECONNREFUSED"}
+    refused = {2000 + n for n, one in enumerate(seen.calls) if one["errno"]}
+    assert {f.sport for f in seen.at("two", flags="S", out=False)} == refused
+    assert {sport % 2 for sport in refused} == {sport % 2 for sport in set(range(2000, 2032)) - refused} == {0, 1}
+    assert seen.origin(lambda f: f.flags in ("RA", "AR") and f.seq == 0) == {"two"}
+
+
 def copied(what: str) -> Check:
     def check(seen: Observation) -> None:
         syn = seen.at("injector", flags="S", out=False)[0]

@@ -14,6 +14,7 @@ from tests.lab.checks import (
     banner_reset,
     big_ones_vanish,
     bleached,
+    by_port,
     closed_unsaid,
     copied,
     errno,
@@ -29,6 +30,7 @@ from tests.lab.checks import (
     mute,
     no_router_spoke,
     one_sided,
+    one_way_drops,
     only_after,
     other_port_works,
     quoted_ttl,
@@ -64,12 +66,16 @@ class Expectation:
 
 TWICE: list[dict[str, Any]] = [{}, {"port": 2222}]
 SEVERAL: list[dict[str, Any]] = [{"wait": 0.2, "manner": "hush"} for _ in range(10)]
+MANY_PORTS: list[dict[str, Any]] = [{"sport": n, "wait": 1.0} for n in range(2000, 2016)]
+MORE_PORTS: list[dict[str, Any]] = [{"sport": n, "wait": 0.2} for n in range(2000, 2032)]
 DEAD = Expectation(wait=4, also=only_after(2.9))
 _One = Expectation
 
 EXPECTATIONS: dict[str, list[Expectation]] = {
     "asymmetric-return": [_One(instead=asymmetric)],
     "balancer": [_One(wait=0.4, tries=[{}, {}, {}], instead=in_turn)],
+    "balancer-by-flow-closed": [_One(tries=MORE_PORTS, instead=by_port)],
+    "balancer-by-flow-filtered": [_One(tries=MORE_PORTS, instead=by_port)],
     "ban": [_One(tries=[{}, {"source": "service"}], also=second_address_works)],
     "cgnat": [_One(also=all_of(kernel_made, translated))],
     "client-filter-drop": [_One(wait=0.5, also=errno("ETIMEDOUT"))],
@@ -83,7 +89,10 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "closed-port": [_One(also=kernel_made), _One({"before": 6, "delay_ms": 5}, also=kernel_made, families=(4,))],
     "dead-host": [DEAD],
     "dscp-bleaching": [_One(also=bleached)],
-    "ecmp-one-branch-filtered": [_One(tries=[{"sport": n, "wait": 1.0} for n in range(2000, 2016)], instead=two_ways)],
+    "ecmp-one-branch-drops": [
+        _One(tries=[{"sport": n, "wait": 0.3} for n in range(2000, 2016)], instead=one_way_drops)
+    ],
+    "ecmp-one-branch-filtered": [_One(tries=MANY_PORTS, instead=two_ways)],
     "haproxy-no-server": [_One(also=all_of(closed_unsaid, made_by("server", lambda f: f.flags == "SA")))],
     "haproxy-some-down": [_One(wait=6, tries=[{}, {}], instead=haproxy_in_turn)],
     "healthy": [_One(), _One({"before": 1, "delay_ms": 10})],
