@@ -8,7 +8,7 @@ from random import Random
 from tests.simulated.clock import Clock
 from tests.simulated.packets import ACK, RST, SYN, Datagram, Other, Tcp, error, pong, refusal
 from tests.simulated.rows import Node
-from tests.simulated.services import CLOSE, HEAR, PROGRAMS, RESET, Program
+from tests.simulated.services import CLOSE, HEAR, RESET, Program, program
 from tests.simulated.tcp import End
 
 _MD5 = 19
@@ -35,14 +35,17 @@ class Host:
     ends: dict[tuple[str, str, int, int], End] = field(default_factory=dict)
 
     def arrive(self, datagram: Datagram) -> None:
-        """A packet for one of its addresses."""
+        """A packet for one of its addresses: looked at in turn, each after a while."""
+        self.clock.after(_THINKS_NS, lambda: self._take(datagram))
+
+    def _take(self, datagram: Datagram) -> None:
         tcp = datagram.body
         if isinstance(tcp, Other):
             if tcp.pings:
-                self._later(lambda: self.emit(pong(datagram, self.node.ttl)))
+                self.emit(pong(datagram, self.node.ttl))
             elif tcp.protocol == 17:
                 answer = error("port-unreachable", datagram, datagram.dst, self.node.ttl, self.node.room)
-                self._later(lambda: self.emit(answer))
+                self.emit(answer)
             return
         if not isinstance(tcp, Tcp) or tcp.spoil:
             return
@@ -51,7 +54,7 @@ class Host:
         if end is not None and (end.state == "dead" and tcp.flags & (SYN | ACK) == SYN):
             end = None
         if end is not None and end.state != "dead":
-            self._later(lambda: end.arrive(tcp))
+            end.arrive(tcp)
         elif tcp.flags & RST or (self.node.signs and tcp.has_option(_MD5)) or tcp.dport in self.node.full:
             return
         elif tcp.dport in self.node.programs and tcp.flags & (SYN | ACK) == SYN:
@@ -59,11 +62,7 @@ class Host:
         elif tcp.dport in self.node.programs and not tcp.flags & ACK:
             return  # a listener ignores FIN and empty flags
         else:
-            label = self.random.getrandbits(20) | 1
-            self._later(lambda: self.emit(stack_refusal(self.node, datagram, label)))
-
-    def _later(self, what: Callable[[], None]) -> None:
-        self.clock.after(_THINKS_NS, what)
+            self.emit(stack_refusal(self.node, datagram, self.random.getrandbits(20) | 1))
 
     def _open(self, key: tuple[str, str, int, int], datagram: Datagram, syn: Tcp) -> None:
         src, dst = datagram.dst, datagram.src
@@ -82,10 +81,10 @@ class Host:
 
         end = End(self.clock, syn.dport, syn.sport, self.random.getrandbits(32), put)
         end.window = _WINDOW_V6 if datagram.v6 else _WINDOW_V4
-        runs = Running(end, PROGRAMS[self.node.programs[syn.dport]](), self.clock)
+        runs = Running(end, program(self.node.programs[syn.dport], self.node.name), self.clock)
         end.heard, end.opened, end.gone = runs.hear, runs.go, runs.gone
         self.ends[key] = end
-        self._later(lambda: end.accept(syn))
+        end.accept(syn)
 
 
 class Running:

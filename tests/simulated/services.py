@@ -8,6 +8,7 @@ CLOSE       closes, which resets when bytes lie unread, as a kernel does; RESET 
 
 import struct
 from collections.abc import Callable, Generator
+from hashlib import sha256
 
 from netprobe.live.polite import Conversation
 
@@ -38,8 +39,13 @@ _OLD = _message(bytes([20]) + bytes(16) + b"".join(
 ) + bytes(5))  # fmt: skip
 
 
-def ssh(offer: bytes = _OFFER) -> Program:
-    """An sshd up to its host key."""
+def _string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def ssh(machine: str = "", offer: bytes = _OFFER) -> Program:
+    """An sshd up to the host key of its machine."""
+    key = _string(b"ssh-ed25519") + _string(sha256(machine.encode()).digest())
     yield BANNER
     heard = b""
     while b"\n" not in heard:
@@ -54,7 +60,7 @@ def ssh(offer: bytes = _OFFER) -> Program:
         while len(heard) >= 6 and len(heard) >= 4 + int.from_bytes(heard[:4], "big"):
             kind, heard = heard[5], heard[4 + int.from_bytes(heard[:4], "big") :]
             if kind == 30:
-                yield _message(bytes([31]) + bytes(180))
+                yield _message(bytes([31]) + _string(key) + _string(bytes(32)) + _string(bytes(83)))
             elif kind == 1:
                 yield CLOSE
                 return
@@ -67,7 +73,7 @@ def ssh(offer: bytes = _OFFER) -> Program:
 
 def old_ssh() -> Program:
     """An sshd with nothing but an outdated key exchange."""
-    return ssh(_OLD)
+    return ssh(offer=_OLD)
 
 
 def http() -> Program:
@@ -137,7 +143,12 @@ def not_allowed() -> Program:
 
 
 PROGRAMS: dict[str, Callable[[], Program]] = {
-    "ssh": ssh, "old-ssh": old_ssh, "http": http, "silent": silent, "mute": mute, "tarpit": tarpit, "closing": closing,
+    "old-ssh": old_ssh, "http": http, "silent": silent, "mute": mute, "tarpit": tarpit, "closing": closing,
     "after-banner": after_banner, "resetting": resetting, "dying": dying, "broken-child": broken_child, "wrapped": wrapped,
     "busy": busy, "not-allowed": not_allowed,
 }  # fmt: skip
+
+
+def program(name: str, machine: str) -> Program:
+    """The program of that name, as it runs on this machine."""
+    return ssh(machine) if name == "ssh" else PROGRAMS[name]()
