@@ -1,4 +1,4 @@
-"""Attempts to one service went differently: what does the difference follow: time, source, or which machine answered?"""
+"""Attempts to one service went differently: what does the difference follow, time or source?"""
 
 from collections.abc import Iterator
 from itertools import groupby, pairwise
@@ -8,13 +8,11 @@ import numpy as np
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.talk import listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
 
 _MOST_RUNS = 9
 _COPY_NS = 100_000_000  # no stack repeats a SYN sooner
-_LOOKED_AT = 32  # working attempts whose host keys are compared
 _ALTERNATING = 3  # changes between working and failing that no single repair or breakdown explains
 
 
@@ -73,16 +71,6 @@ class OwnTtl(Fact):
 
 
 @fact
-class SeveralMachines(Fact):
-    """Working attempts, taking turns, met SSH servers with different host keys: several machines share the address."""
-
-    keys: tuple[str, ...]
-
-    def text(self) -> str:
-        return f"several machines share this address: the working attempts met {len(self.keys)} host keys ({', '.join(self.keys[:3])})"
-
-
-@fact
 class LateAnswers(Fact):
     """Attempts whose first SYN stayed unanswered though a later one was answered."""
 
@@ -106,7 +94,6 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if ttls and others and not set(ttls) & set(others):
         frames = tuple(s.number for a, _ in (failing[0], working[0]) if (s := a.answer) is not None)
         yield OwnTtl(frames=frames, count=sum(len(group) for _, group in failing), ttls=ttls, others=others)
-    yield from _machines(subject)
 
 
 def _turns(subject: Subject) -> Iterator[Fact]:
@@ -118,7 +105,12 @@ def _turns(subject: Subject) -> Iterator[Fact]:
         runs.append((not fails, count, int(began[at + count - 1] - began[at])))
         heads.append(subject.ledger.cell("number", int(members[at]), 0))
         at += count
-    yield Turns(frames=tuple(heads[:_MOST_RUNS]), count=0, alternates=len(runs) > _ALTERNATING, runs=tuple(runs))
+    yield Turns(
+        frames=tuple(heads[:_MOST_RUNS]),
+        count=0,
+        alternates=len(runs) > _ALTERNATING,
+        runs=tuple(runs),
+    )
     if subject.rotation:
         frames = tuple(subject.ledger.cell("number", int(member), 0) for member in members[failed][:4])
         yield Rotation(frames=frames, count=0, every=subject.rotation)
@@ -153,25 +145,6 @@ def _spans(subject: Subject, cases: list[tuple[Attempt, Group]]) -> dict[str, tu
 def _answered(cases: list[tuple[Attempt, Group]]) -> tuple[int, ...]:
     """The TTLs of the first answers that bear the server's address."""
     return tuple(sorted({a.answer.ttl for a, _ in cases if a.answer is not None and not a.answer.icmp}))
-
-
-def _machines(subject: Subject) -> Iterator[SeveralMachines]:
-    """Different host keys of one type, that come back after another one was met."""
-    members = np.concatenate([group.members for _, group in subject.working])[:_LOOKED_AT]
-    met: dict[str, list[tuple[str, int]]] = {}
-    for index in np.sort(members).tolist():
-        attempt = subject.attempt(index)
-        talk = listen(attempt)
-        if talk is not None and talk.server.host_key:
-            kind, _, print_ = talk.server.host_key.partition(" ")
-            answer = attempt.answer
-            met.setdefault(kind, []).append((print_, answer.number if answer else attempt.segments[0].number))
-    for found in met.values():
-        keys = tuple(dict.fromkeys(print_ for print_, _ in found))
-        runs = [print_ for print_, _ in groupby(print_ for print_, _ in found)]
-        if len(keys) > 1 and len(runs) > len(keys):
-            first = dict(reversed(found))
-            yield SeveralMachines(frames=tuple(sorted(first.values()))[:4], count=0, keys=keys)
 
 
 def _late(subject: Subject) -> Iterator[LateAnswers]:

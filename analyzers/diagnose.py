@@ -15,6 +15,7 @@ from analyzers import (
     origin,
     path,
     reset,
+    servers,
     shapes,
     silence,
     ssh,
@@ -34,7 +35,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
-    after.facts, ssh.facts, balance.facts, path.facts, shapes.facts,
+    after.facts, ssh.facts, balance.facts, servers.facts, path.facts, shapes.facts,
 )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAgain, WindowShut
 from analyzers.alive import AnswersPing, RefusesUdp
-from analyzers.balance import SeveralMachines, Turns
+from analyzers.balance import Turns
 from analyzers.closed import BareReset, ClosedWithoutWord, NotTheServers, TookItIn, TooSoon, WentOn
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import LikeHop, Translated
 from analyzers.reset import AcceptedToo, SynReset
+from analyzers.servers import SeveralMachines
 from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled

@@ -1,11 +1,12 @@
 """NAT boxes: nothing behind the port, or something behind it that refuses."""
 
 from analyzers.attempts.icmp import KINDS
-from analyzers.balance import Rotation, SeveralMachines, Turns
+from analyzers.balance import Rotation, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import Translated, VanishesBeyond
 from analyzers.reset import AcceptedToo, SynReset
+from analyzers.servers import SeveralMachines, SeveralServers
 from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.unreachable import IcmpRefusal
 
@@ -48,7 +49,7 @@ CAUSES = (
     ),
     Cause(
         "silence.backend.down", "attempts are dealt out to several hosts behind the address, and one of them keeps silent", "backend",
-        requires=(seen(Unanswered), seen(Turns, alternates=True)), supports=(seen(Rotation), seen(SeveralMachines)),
+        requires=(seen(Unanswered), seen(Turns, alternates=True)), supports=(seen(Rotation), seen(SeveralMachines), seen(SeveralServers)),
         source="unverified: round robin with a dead machine",
     ),
     *(

@@ -113,7 +113,9 @@ class Session:
         if limited:
             self._pause(_LIMITER_S)
             repeats = min(1, repeats)
-        others = [self._control()] + [self._start(Plan(self.port, "no", _SILENT_S, 0)) for _ in range(repeats)]
+        others = [self._control()] + [
+            self._start(Plan(self.port, "listen", _SILENT_S, _SILENT_S)) for _ in range(repeats)
+        ]
         if limited:
             self._wait(others, _SILENT_S)
         self._locate()
@@ -140,6 +142,8 @@ class Session:
             others = [self._start(plan) for plan in plans]
             self._wait(others, 3 * _SILENT_S)
             came_up = all(flow.errno == "" for flow in others)
+            if not came_up and first.talk.greeted and self.options.budget > len(plans) + 1:
+                self._wait([self._start(self._plan("listen"))], _SILENT_S)  # whose host key?
         elif self.options.budget > 1:
             self._pause(_REPEAT_S)
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
