@@ -108,7 +108,7 @@ def _turns(subject: Subject) -> Iterator[Fact]:
     yield Turns(
         frames=tuple(heads[:_MOST_RUNS]),
         count=0,
-        alternates=len(runs) > _ALTERNATING,
+        alternates=len(runs) > _ALTERNATING or subject.mixed,
         runs=tuple(runs),
     )
     if subject.rotation:

@@ -18,6 +18,7 @@ from analyzers import (
     servers,
     shapes,
     silence,
+    spread,
     ssh,
     stalled,
     unreachable,
@@ -35,7 +36,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
-    after.facts, ssh.facts, balance.facts, servers.facts, path.facts, shapes.facts,
+    after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, shapes.facts,
 )  # fmt: skip
 
 

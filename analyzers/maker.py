@@ -118,7 +118,8 @@ class ResetCrowd(Fact):
 class ResetMaker(Placed):
     """What reflection and distance say together. `made_by`: stack, filter, unlike-stack (marks not copied, no control),
     or unknown; `stands`: nearer, same, beside, relay (see `ends.End`), farther, one-of-several (attempts fail in strict
-    rotation), or unknown where the distances have an innocent explanation.
+    rotation, or always from the same source ports), for-some (other flows are accepted, perhaps over another way), or unknown
+    where the distances have an innocent explanation.
 
     The hop is told where the RST passed no router since it was made, on the client's side of the path.
     """
@@ -137,7 +138,8 @@ class ResetMaker(Placed):
         where = {
             "nearer": ", in front of what answers other ports",
             "farther": ", behind what answers other ports of this address",
-            "one-of-several": ", one of several that take turns",
+            "for-some": ", but only for some flows",
+            "one-of-several": ", one of several behind the address",
             "same": ", as far away as what answers other ports",
             "beside": ", at the hop where another port of the address is open",
             "relay": ", at the hop of a box that passes other ports of the address on",
@@ -190,10 +192,13 @@ def facts(subject: Subject) -> Iterator[Fact]:
         stands = "unknown"
     if subject.translated is not None:
         stands = "farther"
-    if stands == "nearer" and subject.working and not (end is not None and end.stands == "before"):
+    if stands == "nearer" and subject.came_through and not (end is not None and end.stands == "before"):
         stands = "unknown"  # the port works at times: one of several machines, perhaps the nearest
-    if subject.rotation and stands in ("unknown", "same"):
+    turns = subject.rotation or (subject.spread is not None and subject.spread.every and subject.dealt)
+    if turns and stands in ("unknown", "same") and not (subject.fork is not None and subject.fork.hop):
         stands = "one-of-several"
+    elif subject.mixed and stands not in ("farther", "relay") and (made_by == "stack" or stands in ("same", "beside")):
+        stands = "one-of-several" if subject.dealt and made_by == "stack" else "for-some"  # a filter may stand anywhere
     if made_by in ("stack", "filter") or stands not in ("unknown", "same"):
         frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
         count = sum(count for _, _, count in refusals)

@@ -107,8 +107,8 @@ class Translated(Fact):
 @fact
 class VanishesBeyond(Placed):
     """Probes to this port are reported up to one hop, and not from the next on. `others_pass`: those to another `port`, or
-    pings where that is 0, are answered there; `before_target`: that next hop is not the target's yet, which is at hop `target`
-    (0 unknown)."""
+    pings where that is 0, are answered there, having come `over` the same router where that is asked; `before_target`: that
+    next hop is not the target's yet, which is at hop `target` (0 unknown)."""
 
     last: int
     tries: int
@@ -117,6 +117,7 @@ class VanishesBeyond(Placed):
     before_target: bool
     target: int
     translated: bool
+    over: bool = False
 
     def text(self) -> str:
         reached = (
@@ -124,7 +125,9 @@ class VanishesBeyond(Placed):
         )
         beyond = f", beyond it {times(self.tries, 'SYN')} got no answer"
         if self.port:
-            other = f"; SYNs to port {self.port} are answered"
+            other = f"; SYNs to port {self.port} are answered" + (", over the same router" if self.over else "")
+        elif self.over:
+            other = "; whether those to another port are on the same way is not shown"
         else:
             other = "; nor is any other port answered" + (", but pings go farther" if self.others_pass else "")
         if self.target:
@@ -166,7 +169,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if end is not None:
         yield from _refused(sweeps, end, subject)
     elif subject.symptom == "silence" and subject.lost is not None and loop(sweeps, subject.service.port) is None:
-        yield from _lost(subject.lost)
+        mixed = subject.spread is not None and bool(subject.spread.of("syn-ack"))
+        apart = subject.fork is not None and 0 < subject.fork.hop <= subject.lost.last
+        yield from _lost(subject.lost, mixed, apart)
     elif subject.symptom in ("closed", "mute", "stalled", "wrong-service"):
         yield from _after_accept(subject, sweeps)
     looped = loop(sweeps, subject.service.port) if subject.symptom in ("unreachable", "silence") else None
@@ -232,7 +237,10 @@ def _refused(sweeps: Sweeps, end: End, subject: Subject) -> Iterator[Fact]:
         )  # fmt: skip
 
 
-def _lost(lost: Vanished) -> Iterator[Fact]:
+def _lost(lost: Vanished, mixed: bool, apart: bool) -> Iterator[Fact]:
+    """`mixed`: other flows of the port itself come through, so that other ports tell only where they went the same way, which those
+    flows did not, who went `apart`."""
+    over = lost.over if apart else 0
     # Only where the next hop is not the target's is it the SYN that vanishes, and not the answer on its way back.
     before = lost.before and bool(lost.target) and lost.last + 1 < lost.target
     low, high = (lost.last or None, lost.last + 1) if before else (None, None)
@@ -241,9 +249,9 @@ def _lost(lost: Vanished) -> Iterator[Fact]:
     if lost.translated:
         low, high = lost.translated, None  # the box, or what it passes the port on to
     yield VanishesBeyond(
-        frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=lost.goes_on,
-        others_pass=bool(lost.goes_on) or lost.pinged, before_target=before, target=lost.target,
-        translated=bool(lost.translated), hop_min=low, hop_max=high,
+        frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=over if mixed else lost.goes_on, over=mixed,
+        others_pass=bool(over) if mixed else bool(lost.goes_on) or lost.pinged, before_target=before, target=lost.target,
+        translated=bool(lost.translated) and not mixed, hop_min=low, hop_max=high,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.talk import listen
 from analyzers.model import Fact, fact
+from analyzers.words import times
 
 _LOOKED_AT = 32  # working attempts that are compared
 _AT_ONCE_NS = 1_000_000_000  # nobody installs a server anew so soon after the old one was met
@@ -43,6 +44,18 @@ class SeveralServers(Fact):
         return f"several servers share this address: those that say {self.banners[0]} offer different algorithms"
 
 
+@fact
+class OneKey(Fact):
+    """Working attempts met one host key though flows are dealt out to several machines or ways."""
+
+    attempts: int
+    key: str
+
+    def text(self) -> str:
+        met = times(self.attempts, "working attempt")
+        return f"{met} met one host key ({self.key}): one machine works, or several that share a key"
+
+
 @dataclass(frozen=True, slots=True)
 class _Met:
     """What one working attempt was told, and by which frame; `key` is "" where it did not come to that."""
@@ -64,6 +77,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
     yield from several
     if not several:
         yield from _servers(met)
+        keyed = [one for one in met if one.key]
+        if subject.mixed and len(keyed) > 1 and len({(one.kind, one.key) for one in keyed}) == 1:
+            frames = tuple(one.frame for one in keyed[:4])
+            yield OneKey(frames=frames, count=0, attempts=len(keyed), key=keyed[0].key)
 
 
 def _met(subject: Subject) -> Iterator[_Met]:

@@ -5,6 +5,7 @@ than it reports TTLs as used up; and the routers that the refusal passed on its 
 reports passed, tell the two apart (knowledge base T1 to T3). The second lies where ways back differ; then both hops stand.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -58,7 +59,9 @@ def end_of(sweeps: Sweeps, port: int, kind: str, arrived: frozenset[int] = froze
     `arrived` are the TTLs of refusals of whole connections: a probe whose refusal arrives with another met another refuser,
     and tells nothing of theirs, unless the maker copies TTLs.
     """
-    found = {path: first for path in sweeps.to(port) if (first := path.begins(kind)) is not None and first.answer}
+    found = {
+        path: first for path in sweeps.refusable(port) if (first := path.begins(kind)) is not None and first.answer
+    }
     ends = [
         _end(sweeps, path, first) for path, first in found.items()
         if not arrived or path.copies_ttl or (first.answer and first.answer.ttl in arrived)
@@ -190,7 +193,8 @@ class Vanished:
     """SYNs to a port get no answer beyond hop `last` (0: not even there).
     `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `pinged` whether pings are; `target` the
     hop of the address, where another port of it is answered as by its stack, or pings are (`by_ping`), 0 for unknown;
-    `translated` that of a box which translates in its name, 0 for none."""
+    `translated` that of a box which translates in its name, 0 for none; `over` is a port of which a SYN that met the same router at
+    hop `last` was answered, 0 for none."""
 
     last: int
     goes_on: int
@@ -200,14 +204,20 @@ class Vanished:
     by_ping: bool
     tries: int
     translated: int
+    over: int
     frames: tuple[int, ...]
 
 
 def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | None:
     """Where SYNs to this port vanish; None unless a sweep of it was answered by routers, at most, and then by nobody."""
-    lost = [path for path in sweeps.to(port) if all(echo.kind in ("", RAN_OUT) for echo in path.echoes)]
+    mine = sweeps.refusable(port)
+    if any(
+        echo.kind == "syn-ack" for echo in sweeps.far(port)
+    ):  # flows fare differently: this is about those that get lost
+        mine = [path for path in mine if all(echo.kind != "syn-ack" for echo in path.echoes)]
+    lost = [path for path in mine if all(echo.kind in ("", RAN_OUT) for echo in path.echoes)]
     lost = [path for path in lost if not path.echoes[-1].kind]
-    if not lost or len(lost) < len(sweeps.to(port)):
+    if not lost or len(lost) < len(mine):
         return None
     heard = [echo for path in lost for echo in path.echoes if echo.kind == RAN_OUT]
     last = max((echo.ttl for echo in heard), default=0)
@@ -233,7 +243,7 @@ def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | N
     frames = [f.number for f in (*_frames(final), *_frames(reached))]
     return Vanished(
         last=last, goes_on=goes_on, pinged=pings.hop > last, before=before, target=target, by_ping=not ends, tries=tries,
-        translated=own, frames=tuple(sorted(frames)),
+        translated=own, over=_over(sweeps, port, final), frames=tuple(sorted(frames)),
     )  # fmt: skip
 
 
@@ -242,6 +252,22 @@ def _run_out(pings: Pings, ttl: int, before: set[str]) -> bool:
     here, nearer = pings.flows_at(ttl), pings.flows_at(ttl - 1)
     met = {sender_of(echo.ran_out) for echo in nearer}
     return bool(here) and all(echo.kind == RAN_OUT for echo in here) and (ttl == 1 or met == before)
+
+
+def _over(sweeps: Sweeps, port: int, final: Echo | None) -> int:
+    """A port other than this one of which a flow met the router of that report, and was answered beyond it; 0 without one."""
+    flows: dict[tuple[int, int], list[Echo]] = defaultdict(list)
+    for path in sweeps.elsewhere(port):
+        if path.constant:
+            flows[path.port, path.client_port] += path.echoes
+    for asked, echo in sweeps.singles:
+        if asked != port and not echo.shape:
+            flows[asked, echo.syn.tcp.sport].append(echo)
+    for (asked, _), echoes in flows.items():
+        met = final is not None and any(e.ttl == final.ttl and sender_of(e.ran_out) == final.sender for e in echoes)
+        if met and any(e.kind in ("rst", "syn-ack") for e in echoes):
+            return asked
+    return 0
 
 
 def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router, range] | None:

@@ -7,6 +7,10 @@ routers, as long as nothing on the way rewrites TTLs or hides hops.
 INITIAL_TTLS = (32, 64, 128, 255)
 MDA_FLOWS = 6  # of one kind exclude a second way with 95 % (multipath detection algorithm, Augustin et al. 2007)
 MOST_HOPS = 30  # a SYN with a larger TTL ran out in a loop, one with a smaller was meant to
+FAR_TTLS = (MOST_HOPS - 1, MOST_HOPS)
+"""Of SYNs that ask how flows fare which differ in their source port: they arrive and are no attempts; the smaller asks again."""
+
+_DOUBT = 0.05
 
 
 def initial_ttl(ttl: int) -> int:
@@ -17,3 +21,12 @@ def initial_ttl(ttl: int) -> int:
 def routers(ttl: int) -> int:
     """How many routers a packet passed that arrived with this TTL, if it started at `initial_ttl`."""
     return initial_ttl(ttl) - ttl
+
+
+def enough(kinds: int) -> int:
+    """After so many flows with so many kinds of answers another one, dealt as often, is unlikely: 6, 11, 16, 21 for 1, 2, 3, 4
+    (multipath detection algorithm)."""
+    count = kinds
+    while (kinds + 1) * (kinds / (kinds + 1)) ** count > _DOUBT:
+        count += 1
+    return count

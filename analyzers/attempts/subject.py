@@ -17,6 +17,7 @@ from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.pings import Pings
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.services import Group, Service
+from analyzers.attempts.spread import Fork, Spread, fork_of, spread_of
 from analyzers.attempts.surroundings import Answer, Surroundings
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
@@ -82,6 +83,36 @@ class Subject:
         if self.symptom != "unreachable" or kind == RAN_OUT:
             return None
         return end_of(self.sweeps, self.service.port, kind)
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """How flows to the port fared that differ in their source port, if so many were asked that it tells."""
+        return spread_of(self.sweeps, self.service.port) if self.sweeps else None
+
+    @cached_property
+    def fork(self) -> Fork | None:
+        """Where the ways of refused and accepted flows part, if sweeps of both show it."""
+        return fork_of(self.sweeps, self.spread, self.service.port) if self.spread is not None else None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether flows fare differently in a way that no single listener which came or went explains."""
+        return self.spread is not None and self.spread.mixed
+
+    @property
+    def came_through(self) -> bool:
+        """Whether other flows of the port were accepted, in attempts or beside them."""
+        return bool(self.working or (self.spread is not None and self.spread.of("syn-ack")))
+
+    @property
+    def dealt(self) -> bool:
+        """Whether flows meet one of several machines, some of which refuse: each the same again, with the same last router before it;
+        or all in strict turn, where there is one way only."""
+        if self.spread is None or not self.mixed:
+            return False
+        if self.spread.fixed:
+            return self.fork is not None and not self.fork.hop
+        return bool(self.spread.every) and not self.sweeps.several_ways
 
     @cached_property
     def signed(self) -> Signed | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from analyzers.attempts.attempt import Attempt, Recall, Segment, asked, materialise
 from analyzers.attempts.columns import Array
-from analyzers.attempts.hops import MOST_HOPS, routers
+from analyzers.attempts.hops import FAR_TTLS, MOST_HOPS, routers
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.reflection import DSCP, reflection
@@ -29,7 +29,8 @@ class Echo:
     """What a SYN with this TTL got back: `kind` is syn-ack, rst, an ICMP kind, or "" when nothing came; `tries` were sent,
     and `syn` is the last one before the answer.
 
-    `ran_out` is the time-exceeded error where a router sent one, though something else answered as well.
+    `ran_out` is the time-exceeded error where a router sent one, though something else answered as well; `torn` when one SYN
+    was both accepted and refused.
     """
 
     ttl: int
@@ -38,6 +39,7 @@ class Echo:
     answer: Segment | None
     ran_out: Segment | None
     tries: int
+    torn: bool = False
 
     @property
     def shape(self) -> str:
@@ -119,6 +121,20 @@ class Sweeps:
     def to(self, port: int) -> list[Path]:
         return [path for path in self.paths if path.port == port]
 
+    def refusable(self, port: int) -> list[Path]:
+        """Those to this port whose flow was not accepted when it was asked with a TTL that arrives."""
+        accepted = {echo.syn.tcp.sport for echo in self.far(port) if echo.kind == "syn-ack"}
+        return [path for path in self.to(port) if path.client_port not in accepted]
+
+    def far(self, port: int) -> list[Echo]:
+        """What flows to this port got back that were asked whether they arrive, one entry for every TTL."""
+        return [e for asked, e in self.singles if asked == port and e.ttl in FAR_TTLS and not e.shape]
+
+    def asked(self, port: int, ttl: int) -> list[Echo]:
+        """What this port got back with that TTL, one entry for every flow."""
+        swept = [echo for path in self.to(port) if path.constant and (echo := path.at(ttl)) is not None]
+        return swept + [e for asked, e in self.singles if asked == port and e.ttl == ttl and not e.shape]
+
     def elsewhere(self, port: int) -> list[Path]:
         return [path for path in self.paths if path.port != port]
 
@@ -131,6 +147,15 @@ class Sweeps:
                 if router.address != self.target:
                     found[hop].setdefault((router.address, router.back), router)
         return {hop: next(iter(several.values())) for hop, several in sorted(found.items()) if len(several) == 1}
+
+    @cached_property
+    def several_ways(self) -> bool:
+        """Whether different routers reported at one hop: SYNs to the address take several ways."""
+        met: dict[int, set[str]] = defaultdict(set)
+        for path in self.paths:
+            for hop, router in path.routers().items():
+                met[hop].add(router.address)
+        return any(len(addresses - {self.target}) > 1 for addresses in met.values())
 
     @cached_property
     def own(self) -> Echo | None:
@@ -207,17 +232,27 @@ def sweeps(
             flows[str(attempt.client), attempt.client_port, attempt.server_port].append(attempt)
     strays = _unmistakable(strays, flows.values())
     changing: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
-    paths, singles = [], []
+    paths: list[Path] = []
+    singles: list[tuple[int, Echo]] = []
+    climbing = {(key[0], key[2]) for key, members in flows.items() if min(FAR_TTLS) - 1 in map(_ttl, members)}
     for (client, client_port, port), members in flows.items():
-        if len({attempt.syns[0].ttl for attempt in members}) >= FLOW:
-            paths.append(Path(client_port, port, True, tuple(_echoes(members, strays))))
+        # Where TTLs rise up to these, they are part of the sweep.
+        apart = FAR_TTLS if (client, port) not in climbing else ()
+        far, near = [m for m in members if _ttl(m) in apart], [m for m in members if _ttl(m) not in apart]
+        singles += [(port, echo) for echo in _echoes(far, strays)]
+        if len(set(map(_ttl, near))) >= FLOW:
+            paths.append(Path(client_port, port, True, tuple(_echoes(near, strays))))
         else:
-            changing[client, port] += members
-            singles += [(port, echo) for echo in _echoes(members, strays)]
+            changing[client, port] += near
+            singles += [(port, echo) for echo in _echoes(near, strays)]
     for (_, port), members in changing.items():
         if len({attempt.syns[0].ttl for attempt in members}) >= FLOW:
             paths.append(Path(0, port, False, tuple(_echoes(members, strays))))
     return Sweeps(paths, str(target), singles)
+
+
+def _ttl(attempt: Attempt) -> int:
+    return attempt.syns[0].ttl
 
 
 def _unmistakable(strays: Strays, flows: Iterable[Sequence[Attempt]]) -> Strays:
@@ -234,7 +269,9 @@ def _echoes(members: Sequence[Attempt], strays: Strays) -> Iterator[Echo]:
     for attempt in members:
         by_ttl[attempt.syns[0].ttl].append(attempt)
     for ttl in sorted(by_ttl):
-        answers = [(*pair, attempt.syns) for attempt in by_ttl[ttl] for pair in _answers(attempt, strays)]
+        came = [(attempt, list(_answers(attempt, strays))) for attempt in by_ttl[ttl]]
+        answers = [(*pair, attempt.syns) for attempt, pairs in came for pair in pairs]
+        torn = any({"rst", "syn-ack"} <= {kind for kind, _ in pairs} for _, pairs in came)
         ran_out = next((segment for kind, segment, _ in answers if kind == RAN_OUT), None)
         best = min(answers, key=lambda one: (one[0] not in ("rst", "syn-ack"), one[0] == RAN_OUT), default=None)
         tries = sum(len(attempt.syns) for attempt in by_ttl[ttl])
@@ -242,7 +279,7 @@ def _echoes(members: Sequence[Attempt], strays: Strays) -> Iterator[Echo]:
             yield Echo(ttl, "", by_ttl[ttl][0].syns[0], None, ran_out, tries)
         else:
             kind, answer, syns = best
-            yield Echo(ttl, kind, asked(syns, answer), answer, ran_out, tries)
+            yield Echo(ttl, kind, asked(syns, answer), answer, ran_out, tries, torn)
 
 
 def _answers(attempt: Attempt, strays: Strays) -> Iterator[tuple[str, Segment]]:

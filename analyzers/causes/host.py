@@ -11,6 +11,7 @@ from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines
 from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
+from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
 
 # Routes are not for one port: what a route keeps from one it keeps from all of the address.
@@ -25,8 +26,9 @@ CAUSES = (
         "reset.target.closed-port", "nothing listens on this port of the target", "server-host",
         requires=(seen(SynReset),),
         supports=tuple(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "nearer", "beside")),
-        excludes=(seen(AcceptedToo), seen(SeveralMachines), seen(ResetMaker, stands="relay"), seen(Translated, before_end=True),
-            seen(DamagedAnswered), seen(InvalidNearer), seen(SignedAnswered),
+        excludes=(
+            seen(AcceptedToo), seen(SeveralMachines), seen(FlowsDiffer, mixed=True), seen(ResetMaker, stands="relay"),
+            seen(Translated, before_end=True), seen(DamagedAnswered), seen(InvalidNearer), seen(SignedAnswered),
         ),
         source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
@@ -74,11 +76,13 @@ CAUSES = (
     ),
     Cause(
         "silence.target.host.no-return-route", "the target host gets the packets and has no route back to the client", "server-host",
-        requires=(seen(Unanswered),), excludes=ALIVE, source="measured: no route, or a blackhole route, on the server",
+        requires=(seen(Unanswered),), excludes=(*ALIVE, seen(FlowsDiffer, mixed=True)),
+        source="measured: no route, or a blackhole route, on the server",
     ),
     Cause(
         "silence.target.host.rp-filter", "the target host drops the packets because its own route back leads elsewhere",
-        "server-host", requires=(seen(Unanswered),), excludes=ALIVE, source="measured: strict rp_filter",
+        "server-host", requires=(seen(Unanswered),), excludes=(*ALIVE, seen(FlowsDiffer, mixed=True)),
+        source="measured: strict rp_filter",
     ),
     *(
         Cause(

@@ -8,6 +8,7 @@ from analyzers.path import Translated, VanishesBeyond
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines, SeveralServers
 from analyzers.silence import AnswersElsewhere, Unanswered
+from analyzers.spread import FlowsDiffer, OneWay
 from analyzers.unreachable import IcmpRefusal
 
 CAUSES = (
@@ -19,7 +20,7 @@ CAUSES = (
             *(seen(ResetMaker, made_by=maker, stands="nearer", hop_is="") for maker in ("unlike-stack", "unknown")),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
-        excludes=(seen(Turns, alternates=True), seen(AcceptedToo)),
+        excludes=(seen(FlowsDiffer, mixed=True), seen(Turns, alternates=True), seen(AcceptedToo)),
         source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(
@@ -49,7 +50,8 @@ CAUSES = (
     ),
     Cause(
         "silence.backend.down", "attempts are dealt out to several hosts behind the address, and one of them keeps silent", "backend",
-        requires=(seen(Unanswered), seen(Turns, alternates=True)), supports=(seen(Rotation), seen(SeveralMachines), seen(SeveralServers)),
+        requires=(seen(Unanswered), seen(Turns, alternates=True)), supports=(seen(Rotation), seen(SeveralMachines), seen(SeveralServers),
+            seen(OneWay, dealt=True, translated=True)),
         source="unverified: round robin with a dead machine",
     ),
     *(
@@ -65,7 +67,8 @@ CAUSES = (
     ),
     Cause(
         "silence.network.nat.dead-inside", "the port is forwarded to a host that does not answer", "nat",
-        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True),), excludes=(seen(Turns),),
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True),),
+        excludes=(seen(Turns), seen(FlowsDiffer, mixed=True)),
         source="measured: DNAT to a host that drops",
     ),
 )  # fmt: skip

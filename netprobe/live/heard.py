@@ -13,11 +13,13 @@ RAW = 101
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came back to one SYN: syn-ack, rst, or an ICMP kind, from whom; and a first guess at how many hops away."""
+    """What came back to one SYN: syn-ack, rst, or an ICMP kind, from whom, with which TTL; and a first guess at how many hops
+    away."""
 
     kind: str
     sender: str
     hops: int
+    ttl: int
 
 
 def senders(frames: Iterable[Frame]) -> set[str]:
@@ -36,12 +38,12 @@ def answer_in(data: bytes) -> tuple[tuple[int, int], int, Heard] | None:
         quoted, around = got.icmp.quoted.tcp, got.icmp.quoted.ip
         kind = kind_of(got.icmp.version, got.icmp.type, got.icmp.code)
         hops = routers(around.ttl) + 1 if around is not None else 0
-        return (quoted.sport, quoted.seq), quoted.dport, Heard(kind, sender, hops)
+        return (quoted.sport, quoted.seq), quoted.dport, Heard(kind, sender, hops, got.ip.ttl)
     if got.tcp is not None and got.tcp.flags & ACK and got.tcp.flags & (SYN | RST):
         kind = "rst" if got.tcp.flags & RST else "syn-ack"
         return (
             (got.tcp.dport, got.tcp.ack - 1 & 0xFFFFFFFF),
             got.tcp.sport,
-            Heard(kind, sender, routers(got.ip.ttl) + 1),
+            Heard(kind, sender, routers(got.ip.ttl) + 1, got.ip.ttl),
         )
     return None

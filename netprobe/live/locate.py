@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from analyzers.attempts.hops import MDA_FLOWS
 from analyzers.attempts.icmp import RAN_OUT
+from netprobe.live.spread import Spread
 from netprobe.live.trace import Sweep, Tracer
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
@@ -19,21 +20,26 @@ class Locator:
     """The questions about one failing port, asked through a tracer.
 
     `sport` is the source port of the connection that failed, 0 to ask with another; `limited`: whoever answers limits how often,
-    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `flows`: so many more to the port.
+    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `flows`: so many more to the port;
+    `met`: the kinds of answers that connections have got, where flows may differ in that, else None.
     """
 
     def __init__(
-        self, tracer: Tracer, port: int, sport: int, limited: bool, odd: bool, flows: int, tell: Callable[[str], None]
-    ) -> None:
+        self, tracer: Tracer, port: int, sport: int, limited: bool, odd: bool, flows: int, tell: Callable[[str], None],
+        met: Callable[[], set[str]] | None = None,
+    ) -> None:  # fmt: skip
         self._tracer, self._port, self._sport, self._tell = tracer, port, sport, tell
         self._limited, self._odd, self._flows = limited, odd, flows
+        self._spread = Spread(tracer, port, CONTROL_PORT, met) if met is not None else None
         self._knocks: list[Sweep] = []
         self._singles: list[Sweep] = []
         self._ways: dict[int, Sweep] = {}
 
     def run(self) -> None:
         """Ask until the answers call for nothing more."""
-        while batch := [*self._wanted_ways(), *self._wanted_flows(), *self._wanted_knocks()]:
+        while batch := [
+            *self._wanted_ways(), *self._wanted_flows(), *self._wanted_knocks(), *self._wanted_spread(),
+        ]:  # fmt: skip
             self._ask_oddly()
             self._tracer.ask(*batch)
         self._ask_oddly()
@@ -89,6 +95,17 @@ class Locator:
         more = [self._tracer.single(far[-1], self._near) for _ in range(missing)]
         self._singles += more
         return more
+
+    def _wanted_spread(self) -> list[Sweep]:
+        """Flows that differ in their source port; and where some get lost the way of such a one, if that of another was asked."""
+        if self._spread is None:
+            return []
+        mine = self._ways.get(self._port)
+        mine = mine if mine is not None and mine.heard else None
+        if self._spread.lost and mine is not None and mine.end and mine.sport != self._spread.lost:
+            self._ways[self._port] = self._way(self._port, self._spread.lost)
+            return [self._ways[self._port]]
+        return self._spread.wanted(mine)
 
     def _farther(self) -> list[int]:
         """The other ports that are answered only from a larger TTL on than this one."""

@@ -58,8 +58,8 @@ class Network(Protocol):
         """
 
     def hold(self, port: int = 0) -> int:
-        """A TCP port for raw packets that nobody else on this host uses until `close`: this one, if it is free, else any. The
-        kernel resets what is accepted."""
+        """A TCP port for raw packets that nobody else on this host uses until `close`: this one, if it is free or held already, else
+        any. The kernel resets what is accepted."""
 
     def source(self) -> str:
         """The source address that routing chooses, "" when it refuses the address."""
@@ -139,6 +139,8 @@ class Kernel:
             one.bind((self._source, port or 0))
 
     def hold(self, port: int = 0) -> int:
+        if port and port in [one.getsockname()[1] for one in self._held]:
+            return port
         held = socket.socket(self._family, socket.SOCK_STREAM)
         self._held.append(held)
         try:

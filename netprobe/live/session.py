@@ -2,7 +2,8 @@
 
 A first connection, as ssh would make it. When it failed: a port that is most likely closed, as a control for the TTL and
 the marks of what answered, and the same port from other source ports. Never more than four connections to the port in one
-run, at most three of which may be accepted, so that no limit, penalty or ban is met (knowledge base, section 9).
+run, at most three of which may be accepted, so that no limit, penalty or ban is met (knowledge base, section 9). SYNs that
+this host resets before a program is told of them are none.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,8 @@ _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than conne
 _SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
 _REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
 _LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
+# What the end of connect() says of the answer.
+_MET: dict[str | None, str] = {"": "syn-ack", "ECONNREFUSED": "rst", None: ""}
 
 Tell = Callable[[str], None]
 
@@ -165,12 +168,20 @@ class Session:
         limited = self._limited(failing)
         odd = failing.errno == "ECONNREFUSED" and not limited and not self.options.only_syn
         sport = failing.local_port if failing.errno else 0
-        locator = Locator(tracer, self.port, sport, limited, odd, flows, self.tell)
+        unequal = failing.errno in _MET and failing.errno != "" and not limited
+        locator = Locator(tracer, self.port, sport, limited, odd, flows, self.tell, self._met if unequal else None)
         locator.run()
         if failing.errno is None and not self.options.only_syn:
             from netprobe.live.pings import ping
 
             locator.ask_for_life(partial(ping, self.network, self.recorder, self.address))
+
+    def _met(self) -> set[str]:
+        """The kinds of answers that connections to the port got, "" where one has waited long for any."""
+        mine = [flow for flow in self.flows if flow.plan.port == self.port]
+        return {
+            _MET[f.errno] for f in mine if f.errno in _MET and (f.errno is not None or f.after_ns > _SILENT_S * 1e9)
+        }
 
     def _plan(self, speaks: str) -> Plan:
         return Plan(self.port, speaks, self.options.wait_s)

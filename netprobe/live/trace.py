@@ -119,6 +119,10 @@ class Tracer:
         if sweep.silent and (not sweep.end or sweep.silent[-1] == sweep.end - 1):
             yield sweep.silent
 
+    def hold(self) -> int:
+        """A source port for a flow of its own."""
+        return self._network.hold()
+
     def single(self, port: int, ttl: int = FULL_TTL) -> Sweep:
         """One SYN to a port, of a flow of its own."""
         return Sweep(port, self._network.hold(), steps=iter([(ttl,)]))
