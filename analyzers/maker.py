@@ -188,8 +188,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     end = subject.end
     if end is not None and end.stands != "unknown":
         stands = _AS_SWEPT.get(end.stands, stands)
-    if end is not None and end.stands == "unknown" and stands == "same" and _not_as_it_seems(rst, end, ways, subject):
-        stands = "unknown"
+    if end is not None and end.stands == "unknown" and _not_as_it_seems(rst, end, ways, subject):
+        stands = "unknown" if stands in ("same", "farther") else stands
     if subject.translated is not None:
         stands = "farther"
     if stands == "nearer" and subject.came_through and not (end is not None and end.stands == "before"):
@@ -211,8 +211,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
 
 
 def _not_as_it_seems(rst: Segment, end: End, ways: Sweeps, subject: Subject) -> bool:
-    """Whether the sweeps belie a RST that arrives as if from as far as another port's answer, or show that this says nothing: it
-    came over more routers than lie before the hop that refuses, every other port is answered farther on, or as many routers lie
+    """Whether the sweeps belie a RST that arrives as if from as far as another port's answer, or farther, or show that this says
+    nothing: it came over more routers than lie before the hop that refuses, every other port is answered farther on, or as many routers lie
     behind two hops that may refuse."""
     others = [path.begins("rst", "syn-ack") for path in ways.elsewhere(subject.service.port)]
     farther = [echo.ttl > end.begins for echo in others if echo is not None]

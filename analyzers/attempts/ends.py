@@ -53,23 +53,25 @@ class End:
         return "yes" if self.high == self.begins - 1 else "no"
 
 
-def end_of(sweeps: Sweeps, port: int, kind: str, arrived: frozenset[int] = frozenset()) -> End | None:
+def end_of(
+    sweeps: Sweeps, port: int, kind: str, arrived: frozenset[int] = frozenset(), opened: frozenset[int] = frozenset()
+) -> End | None:
     """Where the sweeps of this port begin to be refused in this way; None without a sweep that was.
 
     `arrived` are the TTLs of refusals of whole connections: a probe whose refusal arrives with another met another refuser,
-    and tells nothing of theirs, unless the maker copies TTLs.
+    and tells nothing of theirs, unless the maker copies TTLs. `opened` are the TTLs of SYN-ACKs of the address's other ports.
     """
     found = {
         path: first for path in sweeps.refusable(port) if (first := path.begins(kind)) is not None and first.answer
     }
     ends = [
-        _end(sweeps, path, first) for path, first in found.items()
+        _end(sweeps, path, first, opened) for path, first in found.items()
         if not arrived or path.copies_ttl or (first.answer and first.answer.ttl in arrived)
     ]  # fmt: skip
     return reduce(_both, ends) if ends else None
 
 
-def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
+def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End:
     assert first.answer is not None
     last = path.last_router(first.ttl, sweeps.target)
     others = sweeps.ends(path.port)
@@ -81,9 +83,12 @@ def _end(sweeps: Sweeps, path: Path, first: Echo) -> End:
     router = None
     if not copies:
         met = {**sweeps.routers, **path.routers()}
+        # Another flow's routers may be on another way, which shows where their reports come back over more or fewer routers.
+        astray = {hop for hop, router in met.items() if hop not in path.routers() and router.back != hop - 1}
         if _refused_alike(sweeps, path.port, first):
             at_target = at_target or {first.ttl: routers(first.answer.ttl)}  # it may be the host, over another way back
-        low, high, router = _picked(sweeps.target, met, first, low, high, at_target)
+        as_far = routers(first.answer.ttl) in {*map(routers, opened), *at_target.values()}
+        low, high, router = _picked(sweeps.target, met, astray, first, low, high, at_target, as_far)
         if low < high:
             back = routers(first.answer.ttl) + 1
             silent = low not in path.routers()  # small TTLs may be dropped where they are: then the refuser is nearer
@@ -115,9 +120,17 @@ def _refused_alike(sweeps: Sweeps, port: int, first: Echo) -> bool:
 
 
 def _picked(
-    target: str, met: dict[int, Router], first: Echo, low: int, high: int, at_target: dict[int, int]
+    target: str,
+    met: dict[int, Router],
+    astray: set[int],
+    first: Echo,
+    low: int,
+    high: int,
+    at_target: dict[int, int],
+    as_far: bool,
 ) -> tuple[int, int, Router | None]:
-    """Which of the two hops it is, by the sender's name, or else by the way back."""
+    """Which of the two hops it is, by the sender's name, or else by the way back. What was met at hops `astray` speaks against
+    others, but not for itself; `as_far`: an answer of the target passed as many routers."""
     assert first.answer is not None
     here = [met[hop] for hop in (low, high) if hop in met and met[hop].address != target]
     if first.answer.icmp and first.sender != target:
@@ -129,7 +142,11 @@ def _picked(
     back = routers(first.answer.ttl)
     known = {hop: met[hop].back for hop in (low, high) if hop in met}
     known |= {hop: there for hop, there in at_target.items() if hop in (low, high)}
+    if as_far:
+        known.setdefault(high, back)  # for this flow the target may be there
     fits = [hop for hop in range(low, high + 1) if known.get(hop) == back]
+    if len(fits) == 1 and fits[0] in astray:
+        fits = []
     if fits == [low] and low not in at_target and reflection(first.syn, first.answer) == "copied":
         fits = []  # what forwards this flow does not answer it with its own stack: the ways back differ
     if not fits and high not in known and known.get(low) == back - 1:

@@ -77,7 +77,8 @@ class Subject:
             return None
         if self.symptom == "reset":
             arrived = frozenset(answer.ttl for answer in answers if not answer.icmp)
-            return end_of(self.sweeps, self.service.port, "rst", arrived)
+            opened = frozenset(a.ttl for a in self.elsewhere if a.kind == "syn-ack" and a.segment.window)
+            return end_of(self.sweeps, self.service.port, "rst", arrived, opened)
         icmp = answers[0].packet.icmp
         kind = kind_of(icmp.version, icmp.type, icmp.code) if icmp is not None else RAN_OUT
         if self.symptom != "unreachable" or kind == RAN_OUT:

@@ -25,6 +25,7 @@ KNOWN = {
         "reset.target.closed-port",
     ): "in the cable right before the host, and its RST is as the host's own are in all",
 }
+NOWHERE = -1  # as a hop
 LOSSES = (
     "silence.network.path.loss", "mute.network.path.one-way", "half-open.network.path.ack-lost", "stalled.network.path.lost",
 )  # fmt: skip
@@ -67,6 +68,8 @@ class Outcome:
         if low is None and high is None:
             return "none"
         hops = {truth.hop for truth in self.true_of or self.case.truths}
+        if hops == {NOWHERE}:
+            return "none"  # packets are lost anywhere
         if not any((low is None or low <= hop) and (high is None or hop <= high) for hop in hops):
             return "wrong"
         return "exact" if low == high else "within"
@@ -103,7 +106,7 @@ def drawn(seed: int) -> Case:
     draft.lossy = draft.chance(0.08, "lossy")
     truths = holding(draft, found)
     if draft.lossy:
-        truths += [Truth(cause, "unknown", 0) for cause in LOSSES]
+        truths += [Truth(cause, "unknown", NOWHERE) for cause in LOSSES]
     name = failure.__name__.replace("_", " ")
     story = f"IPv{draft.family}, {draft.length} routers, {name}: {', '.join(draft.words) or 'plain'}"
     return Case(Told(seed, name, tuple(truths), story), built(draft, seed), draft.target)
