@@ -159,7 +159,9 @@ class Subject:
         failing = [s for s in SYMPTOMS if counts[s] > 0 and s not in ("healthy", "unseen")]
         if failing:
             return max(failing, key=lambda s: (counts[s], -SYMPTOMS.index(s)))
-        return "healthy" if counts["healthy"] else "unseen"
+        if counts["healthy"] or "unseen" in self.symptoms:
+            return "healthy" if counts["healthy"] else "unseen"
+        return Counter(self.symptoms).most_common(1)[0][0]  # probes only, whose silence a limit on errors may explain
 
     @cached_property
     def limited(self) -> list[tuple[Attempt, Group, int]]:

@@ -31,3 +31,10 @@ def test_a_port_that_answers_now_and_then_is_not_a_dead_host(tmp_path: Path) -> 
     assert (found.cause, found.strength) == ("silence.backend.down", Strength.INDICATED)
     assert "1 attempt in 3 fails" in said(found)
     assert "silence.target.host.down" in {a.cause for a in found.alternatives if a.strength is Strength.RULED_OUT}
+
+
+def test_a_port_of_which_only_a_traceroute_is_known_has_a_verdict(tmp_path: Path) -> None:
+    """Its silent probes may all be a limit on errors, and its answered ones are no attempts: still something is said."""
+    script = "".join(f"+.01 > client-port {50 + ttl} S {1000 * ttl} ttl {ttl}\n" for ttl in (1, 2, 3, 4))
+    script += "+.01 < client-port 51 icmp 11/0 from 203.0.113.1 ttl 64 quotes S 1000 quoted-ttl 1\n"
+    assert verdict(tmp_path, script + LATER.format(9)).cause == "silence"
