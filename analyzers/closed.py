@@ -13,6 +13,7 @@ from analyzers.attempts.hops import routers
 from analyzers.attempts.reflection import DSCP, marks, reflection
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
+from analyzers.attempts.trigger import agreed
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line
 from captures.packet import ACK, FIN, RST
@@ -126,6 +127,20 @@ class TooSoon(NotTheServers):
 
 
 @fact
+class MadeBefore(NotTheServers):
+    """The client's words draw the RST where they cannot have come to what accepted the connection."""
+
+    begins: int
+    end: int
+
+    def text(self) -> str:
+        return (
+            f"the client's words draw the RST with TTL {self.begins}, and what accepted is reached from TTL {self.end} on: "
+            "made by something before it"
+        )
+
+
+@fact
 class OffSequence(Fact):
     """The RST's sequence number is not the one that the client expects next: clients of RFC 5961 do not obey it."""
 
@@ -178,6 +193,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
             yield SynAckMarked(frames=(synack.number,), count=len(group), tos=tos, telling=alone and _ssh(attempt))
         if closing.has(RST) and not closing.client:
             yield from _reset(subject, attempt, group, closing)
+    sure = agreed(subject.triggers)
+    if sure is not None and sure.ttl < sure.end:
+        frames = (sure.words.number, sure.reset.number)
+        yield MadeBefore(frames=frames, count=0, begins=sure.ttl, end=sure.end)
     if words == {"none", "read"}:
         shown = [a.first_close for a, _ in subject.failing if a.first_close]
         yield TookItIn(frames=tuple(s.number for s in shown[:4]))

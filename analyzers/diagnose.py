@@ -11,6 +11,7 @@ from analyzers import (
     closed,
     device,
     handshake,
+    inband,
     maker,
     origin,
     path,
@@ -21,6 +22,7 @@ from analyzers import (
     spread,
     ssh,
     stalled,
+    trigger,
     unreachable,
 )
 from analyzers.attempts.attempt import Recall, materialise
@@ -36,7 +38,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
-    after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, shapes.facts,
+    after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, shapes.facts, inband.facts, trigger.facts,
 )  # fmt: skip
 
 

@@ -93,18 +93,18 @@ class Void(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a cause row asks for: a fact of this type whose fields have these values."""
+    """What a cause row asks for: a fact of this type, or one of these, whose fields have these values."""
 
-    kind: type[Fact]
+    kinds: tuple[type[Fact], ...]
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def met_by(self, fact: Fact) -> bool:
-        return isinstance(fact, self.kind) and all(getattr(fact, name) == value for name, value in self.fields.items())
+        return isinstance(fact, self.kinds) and all(getattr(fact, name) == value for name, value in self.fields.items())
 
 
-def seen(kind: type[Fact], /, **fields: Any) -> Match:
-    """A `Match`, for cause rows: `seen(SynReset)`, `seen(IcmpRefusal, by_target=True)`."""
-    return Match(kind, fields)
+def seen(*kinds: type[Fact], **fields: Any) -> Match:
+    """A `Match`, for cause rows: `seen(SynReset)`, `seen(IcmpRefusal, by_target=True)`, `seen(ThisFact, OrThat)`."""
+    return Match(kinds, fields)
 
 
 ACTORS = ("client-host", "router", "firewall", "nat", "load-balancer", "server-host", "backend", "unknown")

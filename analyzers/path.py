@@ -11,6 +11,7 @@ from analyzers.attempts.ends import End, Vanished, loop
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
+from analyzers.attempts.trigger import agreed
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import times
 from captures.packet import ACK, FIN, RST
@@ -267,11 +268,13 @@ def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
     synack = next((a.synack for a, _ in subject.failing if a.synack is not None), None)
     if synack is None or closing is None:
         return
-    if routers(closing.ttl) == routers(synack.ttl) and closing.flags & (FIN | ACK):  # a bare RST may be anybody's
-        yield EndsAt(frames=(synack.number,), count=0, hop=hop, hop_min=hop, hop_max=hop)
+    if routers(closing.ttl) == routers(synack.ttl):
+        if closing.flags & (FIN | ACK):  # a bare RST may be anybody's
+            yield EndsAt(frames=(synack.number,), count=0, hop=hop, hop_min=hop, hop_max=hop)
         return
     router = sweeps.hop_back(routers(closing.ttl))
-    if router is not None and router.hop < hop:
+    nearest = min((end.ttl for path in sweeps.paths if (end := path.begins("syn-ack", "rst"))), default=hop)
+    if router is not None and router.hop < nearest and _drawn_there(subject, sweeps, router.hop):
         what = "RST" if closing.flags & RST else "FIN"
         yield LikeHop(
             frames=(closing.number, router.report.number), count=0, what=what, ttl=closing.ttl, hop=router.hop, like=router.address,
@@ -285,6 +288,12 @@ def _spoken(subject: Subject) -> Segment | None:
         return None
     said = [segment for a, _ in subject.failing for segment in a.segments if not segment.client and segment.length]
     return said[0] if said and len({routers(segment.ttl) for segment in said}) == 1 else None
+
+
+def _drawn_there(subject: Subject, sweeps: Sweeps, hop: int) -> bool:
+    """Whether the TTL of words that draw a RST allows this hop: it, or the hop before, which must be known to be another."""
+    sure = agreed(subject.triggers)
+    return sure is None or hop == sure.ttl - 1 or (hop == sure.ttl and hop - 1 in sweeps.routers)
 
 
 def _closing(subject: Subject) -> Segment | None:

@@ -79,7 +79,9 @@ def _nothing(file: int, at: int, length: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One connection attempt. `client_bytes` and `server_bytes` are distinct payload bytes on the wire."""
+    """One connection attempt. `client_bytes` and `server_bytes` are distinct payload bytes on the wire. `behind` are the segments
+    from where on the connection was used to ask about the way (see `course`); they are not among `segments`.
+    """
 
     index: int
     trace: int  # which series of files it was seen in
@@ -97,6 +99,7 @@ class Attempt:
     server_acked: int
     first_ns: int
     last_ns: int
+    behind: tuple[Segment, ...] = ()
 
     def at(self, rows: tuple[int, ...]) -> list[Segment]:
         return [self.segments[row] for row in rows]
@@ -187,7 +190,7 @@ def materialise(ledger: Ledger, index: int, recall: Recall) -> Attempt:
         index=index, trace=int(columns["trace"][index]),
         client=ledger.address(index, client), client_port=int(columns["port"][index, client]),
         server=ledger.address(index, 1 - client), server_port=int(columns["port"][index, 1 - client]),
-        ending=ending, segments=segments,
+        ending=ending, segments=segments[: ending.course], behind=() if ending.course is None else segments[ending.course :],
         client_bytes=int(columns["bytes"][index, client]), server_bytes=int(columns["bytes"][index, 1 - client]),
         client_packets=int(columns["packets"][index, client]), server_packets=int(columns["packets"][index, 1 - client]),
         client_acked=int(columns["acked"][index, client]), server_acked=int(columns["acked"][index, 1 - client]),

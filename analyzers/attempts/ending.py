@@ -62,6 +62,10 @@ class Ending:
     answer_row: int | None = None
     closing_row: int | None = None  # the FIN or RST that decided the ending
     notes: tuple[str, ...] = ()
+    course: int | None = (
+        None  # the row from which on the connection was used to ask about the way; it is no part of the story
+    )
+    limited: bool = False  # words or acknowledgements of the client's had a TTL too small for a program's
 
 
 ICMP_CLASSES = {

@@ -1,14 +1,16 @@
 """All attempts of a run: columns per attempt and per kept row, and which attempts look alike."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
 
 from analyzers.attempts.columns import UNKNOWN, Array, mix
+from analyzers.attempts.course import Sent, course
 from analyzers.attempts.ending import Ending, Step, client_side_of, tell
+from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.track import Tracker
-from captures.packet import RST, SYN, Address
+from captures.packet import FIN, RST, SYN, Address
 
 _MAX_AHEAD = 65_535
 
@@ -105,6 +107,7 @@ def _alike(rows: dict[str, Array], attempt: Array, family: Array, count: int) ->
         told |= (part["length"] > 0).astype(np.uint64) << np.uint64(26)
         told |= _small(part["position"]) << np.uint64(27) | _small(part["ack_position"]) << np.uint64(31)
         told |= _near(part["delta"]) << np.uint64(35) | _near(part["ack_delta"]) << np.uint64(39)
+        told |= ((part["ttl"] <= MOST_HOPS) & (part["length"] > 0)).astype(np.uint64) << np.uint64(43)
         told = mix(told + mix(part["ordinal"].astype(np.uint64)))
         np.add.at(story, who, told)
         window = part["window"].astype(np.uint64)
@@ -156,4 +159,12 @@ def _ending(ledger: Ledger, attempt: int) -> Ending:
             column("delta"), column("ack_position"), column("ack_delta"), strict=True,
         )
     ]  # fmt: skip
-    return tell(steps, client, roles)
+    sent = (
+        Sent(row, bool(flag & (SYN | FIN | RST)), ttl, length, step.ahead)
+        for row, (step, flag, ttl, length) in enumerate(zip(steps, flags, column("ttl"), column("length"), strict=True))
+        if step.client and step.icmp is None
+    )
+    asked, limited = course(sent)
+    if asked is None and not limited:
+        return tell(steps, client, roles)
+    return replace(tell(steps[:asked], client, roles), course=asked, limited=limited)

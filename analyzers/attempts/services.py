@@ -30,8 +30,8 @@ class Group:
 class Service:
     """What was asked of one address and port, by whomever: `groups` are largest first.
 
-    `probes` are the SYNs of a traceroute to it, with TTLs too small to arrive or just large enough: they are no attempts of
-    anybody to connect, unless nothing else was asked.
+    `probes` are the SYNs of a traceroute to it, with TTLs too small to arrive or just large enough, and connections on which
+    words were sent so: they are no attempts of anybody to connect, unless nothing else was asked.
     """
 
     address: Address
@@ -73,6 +73,7 @@ def services(ledger: Ledger, chosen: Array) -> list[Service]:
         members = np.sort(by.members[bounds[i] : bounds[i + 1]])
         first_ns, last_ns = int(by.first_ns[i]), int(by.last_ns[i])
         probes = _sweep(ledger, groups) if len(groups) >= _SWEEP else []
+        probes += [group for group in groups if group.ending.limited]
         if len(probes) == len(groups):
             probes = []
         elif probes:

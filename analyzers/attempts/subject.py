@@ -21,6 +21,7 @@ from analyzers.attempts.spread import Fork, Spread, fork_of, spread_of
 from analyzers.attempts.surroundings import Answer, Surroundings
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
+from analyzers.attempts.trigger import Trigger, triggers
 from captures.packet import FIN, RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
@@ -68,6 +69,17 @@ class Subject:
     def pings(self) -> Pings:
         """What pings of the service's address, and UDP to it, got back."""
         return self.around.pings(self.service)
+
+    @cached_property
+    def triggers(self) -> list[Trigger]:
+        """How far the client's words had to come to be answered by a RST, on each connection that asked so."""
+        return triggers(self.asking)
+
+    @cached_property
+    def asking(self) -> list[Attempt]:
+        """Connections to the service that were made to ask about the way."""
+        asked = [index for group in self.service.probes if group.ending.limited for index in group.members[:4].tolist()]
+        return [self.attempt(index) for index in asked]
 
     @cached_property
     def end(self) -> End | None:

@@ -60,7 +60,7 @@ PREFIXES: dict[str, str] = {
     "mute.target.service": "the service on the target accepted and never speaks",
     "mute.target.proxy": "a proxy accepted and cannot reach its server",
     "mute.target.listener": "the target's kernel answers, but its listener takes no more connections",
-    "mute.network.path": "accepted, but the path does not carry what the client sends",
+    "mute.network.path": "accepted, but the path does not carry what one side sends",
     "mute.network": "accepted, but a device on the path keeps the two sides apart",
     "mute.network.firewall": "accepted, but a firewall on the path keeps the two sides apart",
     "mute.network.router": "accepted, but a router on the path does not carry the client's data",

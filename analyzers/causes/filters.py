@@ -2,7 +2,8 @@
 
 from analyzers.after import NeverSpoke
 from analyzers.attempts.icmp import KINDS
-from analyzers.closed import BareReset, ForeignReset, NotTheServers, TooSoon, WentOn
+from analyzers.closed import BareReset, ClosedWithoutWord, ForeignReset, MadeBefore, NotTheServers, TooSoon, WentOn
+from analyzers.inband import Forgotten, SizeLimit, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import CopiesTtl, LikeHop, Translated, VanishesBeyond
@@ -10,6 +11,7 @@ from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.shapes import DamagedAnswered, InvalidNearer
 from analyzers.silence import Unanswered
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
+from analyzers.trigger import WordsReset
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
 BY_ROUTES = ROUTING | {"admin-prohibited"}  # another port may pass because it takes another way
@@ -21,6 +23,8 @@ _ERRORS = sorted(
         if kind not in ("ttl-exceeded", "reassembly-timeout", "fragmentation-needed", "packet-too-big")
     }
 )
+
+STUCK_ON_SIZE = (seen(SmallerPassed), seen(SizeLimit), seen(StillThere))
 
 CAUSES = (
     Cause(
@@ -81,14 +85,28 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
-        requires=(seen(NotTheServers),), supports=(seen(ForeignReset, telling=True), seen(WentOn), seen(TooSoon), seen(LikeHop)),
+        requires=(seen(NotTheServers, WordsReset),),
+        supports=(
+            seen(ForeignReset, telling=True), seen(WentOn), seen(TooSoon), seen(LikeHop), seen(MadeBefore), seen(WordsReset, filters=True),
+        ),
         source="measured: a string match in a router's FORWARD chain; CenTrace captures",
     ),
     Cause(
         "closed.network.firewall.bare-reset", "a device on the path reset the established connection in the server's name", "firewall",
         requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
-        excludes=(seen(WentOn), seen(TooSoon), seen(ForeignReset, telling=True)),
+        excludes=(seen(WentOn), seen(TooSoon), seen(ForeignReset, telling=True), seen(MadeBefore), seen(WordsReset)),
         source="measured: tcp-reset rules on established connections",
+    ),
+    Cause(
+        "closed.target.filter.content", "a packet filter on the target host resets what the client says", "server-host",
+        requires=(seen(BareReset), seen(WordsReset, WentOn)), supports=(seen(WordsReset, filters=True), seen(WentOn)),
+        excludes=(seen(TooSoon), seen(LikeHop), seen(MadeBefore), seen(ForeignReset, telling=True)),
+        source="unverified: a string match in the host's INPUT chain",
+    ),
+    Cause(
+        "closed.network.firewall.one-sided", "a device on the path reset the server only, whose host resets what the client says next",
+        "firewall", requires=(seen(BareReset), seen(ClosedWithoutWord)), supports=(seen(BareReset, marks="copied"),),
+        excludes=(seen(NotTheServers),), source="measured: a reset sent towards the server on its banner",
     ),
     Cause(
         "closed.network.firewall.no-state", "a firewall that knows no such connection reset it: it saw one direction only, or forgot it",
@@ -96,22 +114,34 @@ CAUSES = (
     ),
     Cause(
         "closed.network.path.other-way-back", "the server closed, and its RST came back another way", "server-host",
-        requires=(seen(ForeignReset, programs=True),), excludes=(seen(WentOn),), source="unverified: ways of different length",
+        requires=(seen(ForeignReset, programs=True),), excludes=(seen(WentOn), seen(MadeBefore)),
+        source="unverified: ways of different length",
     ),
     Cause(
         "mute.network.firewall.one-sided", "a device on the path reset the server only, and the client waits", "firewall",
-        requires=(seen(NeverSpoke),), source="measured: a reset sent towards the server on its banner",
+        requires=(seen(NeverSpoke),), supports=(seen(Forgotten, sure=True),), excludes=(seen(StillThere, everywhere=True),),
+        source="measured: a reset sent towards the server on its banner",
+    ),
+    Cause(
+        "mute.network.firewall.drop", "a device on the path swallows what the server says", "firewall",
+        requires=(seen(NeverSpoke), seen(StillThere, spoke=True)), supports=(seen(StillThere, spoke=True, few=True),),
+        source="measured: a rule that drops the server's greeting",
     ),
     Cause(
         "stalled.target.filter.rule-inserted", "a filter rule or ban on the target was put in place during the connection",
         "server-host", requires=(seen(Stalled),), supports=(seen(IcmpDuring, says="refused", by_target=True, as_far=True),),
-        excludes=(seen(SmallerPassed),), source="measured: DROP and ICMP rejects on an established connection",
+        excludes=STUCK_ON_SIZE, source="measured: DROP and ICMP rejects on an established connection",
     ),
     Cause(
         "stalled.network.firewall.rule-inserted", "a filter rule or ban was put in place during the connection", "firewall",
         requires=(seen(Stalled),), supports=(
             seen(IcmpDuring, says="refused", by_target=False), seen(IcmpDuring, says="refused", by_target=True, as_far=False),
         ),
-        excludes=(seen(SmallerPassed),), source="measured: DROP and ICMP rejects on an established connection",
+        excludes=STUCK_ON_SIZE, source="measured: DROP and ICMP rejects on an established connection",
+    ),
+    Cause(
+        "stalled.network.firewall.drop", "a device on the path swallows just this data, for what it says", "firewall",
+        requires=(seen(Stalled), seen(StillThere)), excludes=(seen(SmallerPassed), seen(SizeLimit)),
+        source="unverified: filters of content that drop",
     ),
 )  # fmt: skip

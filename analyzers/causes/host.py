@@ -3,7 +3,8 @@
 from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAgain, WindowShut
 from analyzers.alive import AnswersPing, RefusesUdp
 from analyzers.balance import Turns
-from analyzers.closed import BareReset, ClosedWithoutWord, NotTheServers, TookItIn, TooSoon, WentOn
+from analyzers.closed import BareReset, ClosedWithoutWord, MadeBefore, NotTheServers, TookItIn, TooSoon, WentOn
+from analyzers.inband import Forgotten, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import LikeHop, Translated
@@ -13,6 +14,7 @@ from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
+from analyzers.trigger import WordsReset
 
 # Routes are not for one port: what a route keeps from one it keeps from all of the address.
 ALIVE = (
@@ -20,6 +22,8 @@ ALIVE = (
     seen(RefusesUdp),
     seen(AnswersElsewhere, alike=True),
 )
+HAS_IT = (seen(StillThere, spoke=False, half=False, everywhere=True),)
+HAS_IT_NOT = (seen(Forgotten, sure=True), seen(StillThere, spoke=True))
 
 CAUSES = (
     Cause(
@@ -44,24 +48,25 @@ CAUSES = (
     ),
     Cause(
         "mute.target.service.frozen", "the service accepted through its kernel but does not run", "server-host",
-        requires=(seen(NeverSpoke),), source="measured: sshd stopped by SIGSTOP with room in its queue",
+        requires=(seen(NeverSpoke),), supports=HAS_IT, excludes=HAS_IT_NOT,
+        source="measured: sshd stopped by SIGSTOP with room in its queue",
     ),
     Cause(
         "mute.target.service.not-ssh", "a service that waits for the client to speak another protocol", "server-host",
-        requires=(seen(NeverSpoke),), source="measured with a silent listener",
+        requires=(seen(NeverSpoke),), supports=HAS_IT, excludes=HAS_IT_NOT, source="measured with a silent listener",
     ),
     Cause(
         "stalled.target.host.died", "the target went away in the middle of the connection", "server-host",
-        requires=(seen(Stalled),), excludes=(seen(IcmpDuring, by_target=True), seen(SmallerPassed)),
+        requires=(seen(Stalled),), excludes=(seen(IcmpDuring, by_target=True), seen(SmallerPassed), seen(StillThere)),
         source="unverified",
     ),
     Cause(
         "closed.target.service.closed", "the service itself closed without a word", "server-host",
-        requires=(seen(ClosedWithoutWord),), excludes=(seen(WentOn), seen(TooSoon)), source="RFC 9293: any program may",
+        requires=(seen(ClosedWithoutWord),), excludes=(seen(WentOn), seen(TooSoon), seen(MadeBefore)), source="RFC 9293: any program may",
     ),
     Cause(
         "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(TooSoon), seen(LikeHop)),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(TooSoon), seen(LikeHop), seen(WordsReset)),
         source="measured: a tcp-reset rule put in place during a session",
     ),
     Cause(
@@ -72,7 +77,7 @@ CAUSES = (
     Cause(
         "closed.target.host.no-connection", "the host that answers now knows no such connection: restarted, or another machine",
         "server-host", requires=(seen(BareReset),), supports=(seen(BareReset, marks="copied"),),
-        excludes=(seen(WentOn),), source="RFC 9293 section 3.10.7.1; Linux copies the DSCP, measured",
+        excludes=(seen(WentOn), seen(MadeBefore)), source="RFC 9293 section 3.10.7.1; Linux copies the DSCP, measured",
     ),
     Cause(
         "silence.target.host.no-return-route", "the target host gets the packets and has no route back to the client", "server-host",

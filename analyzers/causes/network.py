@@ -5,6 +5,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.causes.filters import BY_ROUTES
 from analyzers.causes.host import ALIVE
 from analyzers.handshake import AbortedByClient, HalfOpen, Unheard
+from analyzers.inband import LargePassed, SizeLimit, StillThere
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
@@ -45,12 +46,13 @@ CAUSES = (
     ),
     Cause(
         "stalled.network.path.mtu", "segments above a certain size vanish: a path MTU black hole", "router",
-        requires=(seen(Stalled, large=True),), supports=(seen(SmallerPassed),), excludes=(seen(IcmpDuring, says="too-big"),),
+        requires=(seen(Stalled, large=True),), supports=(seen(SmallerPassed), seen(SizeLimit)),
+        excludes=(seen(IcmpDuring, says="too-big"), seen(LargePassed)),
         source="measured: KEXINIT repeated unanswered behind a filter for large packets",
     ),
     Cause(
         "stalled.network.path.lost", "the path stopped carrying packets", "router",
-        requires=(seen(Stalled),), excludes=(seen(SmallerPassed),), source="unverified",
+        requires=(seen(Stalled),), excludes=(seen(SmallerPassed), seen(StillThere)), source="unverified",
     ),
     Cause(
         "stalled.network.router.undelivered", "a router reports that it cannot deliver the connection's packets any more",
@@ -68,7 +70,12 @@ CAUSES = (
     ),
     Cause(
         "mute.network.path.one-way", "what the client sends behind the handshake does not arrive", "unknown",
-        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),), source="unverified: a one-way loss",
+        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),), excludes=(seen(StillThere),),
+        source="unverified: a one-way loss",
+    ),
+    Cause(
+        "mute.network.path.mtu", "the server's first words are too large for the path and vanish: a path MTU black hole", "router",
+        requires=(seen(NeverSpoke), seen(StillThere, spoke=True, few=False)), source="unverified: greetings of 512 bytes and more",
     ),
     Cause(
         "mute.network.router.ttl-exceeded", "the client's data ran out of hops, as a traceroute's does", "router",

@@ -1,7 +1,8 @@
 """Proxies and load balancers: they accept in the target's name."""
 
 from analyzers.after import NeverSpoke, ProxiedHandshake
-from analyzers.closed import BareReset, ClosedAfterWords, ClosedWithoutWord, NotTheServers, TookItIn, WentOn
+from analyzers.closed import BareReset, ClosedAfterWords, ClosedWithoutWord, MadeBefore, NotTheServers, TookItIn, WentOn
+from analyzers.inband import Forgotten, Held, StillThere
 from analyzers.model import Cause, seen
 from analyzers.ssh import SshBanner, SshLastWords
 
@@ -32,7 +33,7 @@ CAUSES = (
     Cause(
         "closed.target.proxy.silent-drop", "a proxy accepted, forgot the connection without a word, and its host resets what follows",
         "load-balancer", requires=(seen(BareReset),), supports=(seen(BareReset, marks="copied"),),
-        excludes=(seen(WentOn),), source="measured with HAProxy 2.6 (silent-drop)",
+        excludes=(seen(WentOn), seen(MadeBefore)), source="measured with HAProxy 2.6 (silent-drop)",
     ),
     Cause(
         "closed.target.proxy.syn-proxy", "a SYN proxy completed the handshake, then the server behind it refused",
@@ -41,7 +42,13 @@ CAUSES = (
     ),
     Cause(
         "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "unknown",
-        requires=(seen(NeverSpoke),), supports=(seen(ProxiedHandshake),),
+        requires=(seen(NeverSpoke),), supports=(seen(ProxiedHandshake), seen(StillThere, spoke=False, half=False, everywhere=True)),
+        excludes=(seen(Forgotten, sure=True), seen(StillThere, spoke=True)),
         source="measured: SYNPROXY before a host that drops",
+    ),
+    Cause(
+        "mute.target.proxy.silent-drop", "a proxy accepted and forgot the connection without a word", "load-balancer",
+        requires=(seen(NeverSpoke), seen(Forgotten)), supports=(seen(Forgotten, sure=True),), excludes=(seen(Held),),
+        source="measured with HAProxy 2.6 (silent-drop of connections)",
     ),
 )  # fmt: skip

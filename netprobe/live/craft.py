@@ -28,12 +28,15 @@ class Ends:
     dport: int
 
 
-def segment(ends: Ends, seq: int, flags: int = SYN, options: bytes = OPTIONS) -> bytes:
-    """A TCP segment without payload, its checksum right. `options` are a multiple of four bytes."""
+def segment(
+    ends: Ends, seq: int, flags: int = SYN, options: bytes = OPTIONS, ack: int = 0, window: int = WINDOW, payload: bytes = b""
+) -> bytes:  # fmt: skip
+    """A TCP segment, its checksum right. `options` are a multiple of four bytes."""
+    offset = (20 + len(options)) // 4 << 4
     head = struct.pack(
-        ">HHIIBBHHH", ends.sport, ends.dport, seq & 0xFFFFFFFF, 0, (20 + len(options)) // 4 << 4, flags, WINDOW, 0, 0
+        ">HHIIBBHHH", ends.sport, ends.dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, offset, flags, window, 0, 0
     )
-    whole = head + options
+    whole = head + options + payload
     total = ones_complement_sum(_pseudo(ends, len(whole), _TCP) + whole)
     return whole[:16] + struct.pack(">H", ~total & 0xFFFF) + whole[18:]
 
@@ -64,12 +67,15 @@ def _pseudo(ends: Ends, length: int, protocol: int) -> bytes:
     return ip_address(ends.source).packed + ip_address(ends.target).packed + struct.pack(">II", length, protocol)
 
 
-def packet(ends: Ends, payload: bytes, ttl: int, ip_id: int = 0, tos: int = DSCP, protocol: int = _TCP) -> bytes:
-    """The segment in its IP packet; of IPv4 the kernel fills in length and checksum. IPv6 bears one flow label for a flow."""
+def packet(
+    ends: Ends, payload: bytes, ttl: int, ip_id: int = 0, tos: int = DSCP, protocol: int = _TCP, label: int = 0
+) -> bytes:  # fmt: skip
+    """The segment in its IP packet; of IPv4 the kernel fills in length and checksum. IPv6 bears one flow label for a flow,
+    of our own where `label` is 0."""
     source, target = ip_address(ends.source).packed, ip_address(ends.target).packed
     if len(source) == 4:
         head = struct.pack(">BBHHHBBH", 0x45, tos, 20 + len(payload), ip_id, 0x4000, ttl, protocol, 0)
         total = ones_complement_sum(head + source + target)
         return head[:10] + struct.pack(">H", ~total & 0xFFFF) + source + target + payload
-    label = (_LABEL ^ ends.sport) & 0xFFFFF
+    label = label or (_LABEL ^ ends.sport) & 0xFFFFF
     return struct.pack(">IHBB", 6 << 28 | tos << 20 | label, len(payload), protocol, ttl) + source + target + payload

@@ -2,8 +2,8 @@
 
 A first connection, as ssh would make it. When it failed: a port that is most likely closed, as a control for the TTL and
 the marks of what answered, and the same port from other source ports. Never more than four connections to the port in one
-run, at most three of which may be accepted, so that no limit, penalty or ban is met (knowledge base, section 9). SYNs that
-this host resets before a program is told of them are none.
+run, at most three of which may be accepted, or four where what the client says is answered by a RST, so that no limit, penalty
+or ban is met (knowledge base, section 9). SYNs that this host resets before a program is told of them are none.
 """
 
 from collections.abc import Callable
@@ -153,6 +153,22 @@ class Session:
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
         if not came_up or self.options.trace:
             self._locate()
+        if not came_up and self.recorder is not None and not self.options.only_syn:
+            from netprobe.live import inband, trigger
+
+            mine = [flow for flow in self.flows if flow.plan.port == self.port and flow.errno == ""]
+            inband.ask(self.network, self.recorder, self.address, mine, self._another, self.tell)
+            trigger.ask(self.network, self.recorder, self.address, mine, self._another)
+
+    def _another(self) -> Flow | None:
+        """One more connection to the port on which nothing is said, as long as the budget lasts."""
+        if sum(flow.plan.port == self.port for flow in self.flows) >= self.options.budget:
+            return None
+        self._pause(_REPEAT_S)
+        self.tell("connecting once more, to ask on that connection")
+        flow = self._start(self._plan("no"))
+        self._wait([flow], flow.plan.patience_s)
+        return flow
 
     def _locate(self) -> None:
         """Hop by hop: where does the failing port's way end, and where those of other ports of the address?"""

@@ -9,9 +9,9 @@ from analyzers.model import Cause, Match
 
 
 def condition(match: Match) -> str:
-    """A condition's name in the table: the kind of fact, and the values that it must have."""
+    """A condition's name in the table: the kinds of fact, and the values that it must have."""
     fields = " ".join(f"{name}={value}" for name, value in match.fields.items())
-    return f"{match.kind.__name__} {fields}".strip()
+    return f"{' or '.join(kind.__name__ for kind in match.kinds)} {fields}".strip()
 
 
 @cache

@@ -125,3 +125,36 @@ def test_a_reset_before_the_server_can_know_of_the_handshake(tmp_path: Path, tri
 def test_a_guessed_sequence_number_is_told(tmp_path: Path) -> None:
     script = HANDSHAKE + SPOKE + "+.02 < . 5001 ack 1012 ttl 60\n+.01 < R 5301 ttl 57 win 0"
     assert "+300 off" in said(verdict(tmp_path, script))
+
+
+def sweep(back: dict[int, int], end: int, client_port: int = 900, port: int = 22) -> str:
+    """A traceroute to a port that is accepted at hop `end`; the reports of some hops come back with another TTL than usual."""
+    script = ""
+    for ttl in range(1, end + 1):
+        script += f"+.01 > port {port} S {1000 * ttl} ttl {ttl}\n"
+        if ttl < end:
+            came = back.get(ttl, 65 - ttl)
+            script += (
+                f"+.01 < port {port} icmp 11/0 from 198.18.0.{ttl} ttl {came} quotes S {1000 * ttl} quoted-ttl 1\n"
+            )
+    script += f"+.01 < port {port} S. 7000 ack {1000 * end + 1} ttl 60\n+.001 > port {port} R {1000 * end + 1}\n"
+    return by(client_port, script)
+
+
+CUT = SPOKE + "+.010 < R 5001 ttl {} win 0\n"
+
+
+@pytest.mark.parametrize(
+    ("ttl", "back", "ends", "hop"),
+    [
+        (62, {}, {}, 3),
+        (60, {3: 60}, {}, None),  # it may as well be the host's, or its filter's
+        (62, {3: 59, 4: 62}, {80: 4}, None),  # the one that is as far stands on another way than the nearest end
+    ],
+)
+def test_a_reset_is_laid_to_a_hop_only_where_nothing_else_is_as_far(
+    tmp_path: Path, ttl: int, back: dict[int, int], ends: dict[int, int], hop: int | None
+) -> None:
+    others = "".join(sweep({}, end, 901 + port, port) for port, end in ends.items())
+    found = verdict(tmp_path, HANDSHAKE + CUT.format(ttl) + sweep(back, 5) + others)
+    assert found.place.hop == hop

@@ -150,6 +150,13 @@ def one_sided(seen: Observation) -> None:
     assert seen.at("server", out=True, flags="SA")
 
 
+def swallowed(seen: Observation) -> None:
+    greetings = [f for f in seen.frames["server"] if f.out and f.payload.startswith(b"SSH-")]
+    assert len(greetings) > 1
+    assert not resets(seen)
+    assert not any(f.payload.startswith(b"SSH-") for f in seen.frames["client"] if not f.out)
+
+
 def big_ones_vanish(seen: Observation) -> None:
     assert seen.call["heard"].startswith("SSH-")
     assert "SSH2_MSG_KEXINIT sent" in seen.said

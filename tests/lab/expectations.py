@@ -39,6 +39,7 @@ from tests.lab.checks import (
     second_address_works,
     starts_with_ttl,
     stripped,
+    swallowed,
     synproxy_closed,
     the_server_answered,
     the_server_too,
@@ -93,6 +94,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
         _One(tries=[{"sport": n, "wait": 0.3} for n in range(2000, 2016)], instead=one_way_drops)
     ],
     "ecmp-one-branch-filtered": [_One(tries=MANY_PORTS, instead=two_ways)],
+    "greeting-swallowed": [_One(tries=[{"manner": "hush"}], also=all_of(mute, swallowed))],
     "haproxy-no-server": [_One(also=all_of(closed_unsaid, made_by("server", lambda f: f.flags == "SA")))],
     "haproxy-some-down": [_One(wait=6, tries=[{}, {}], instead=haproxy_in_turn)],
     "healthy": [_One(), _One({"before": 1, "delay_ms": 10})],

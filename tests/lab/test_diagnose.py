@@ -18,6 +18,14 @@ pytestmark = pytest.mark.lab
 SCENARIOS = [(name, int(family)) for name in lab.names() for family in options(name)["family"]]
 NEEDS_NEWER = ("needs OpenSSH",)  # a scenario that this machine's daemons cannot make is left out by name
 BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
+# What is found by asking on the connection itself: the cause, and how far the place may lie beside the hop, None for no place.
+INSIDE: dict[str, tuple[str, tuple[int, int] | None]] = {
+    "silent-service": ("mute.target", (0, 0)),
+    "reset-on-banner": ("closed.network.firewall.injected-reset", (0, 0)),
+    "reset-on-banner-one-sided": ("mute.network.firewall.one-sided", None),
+    "greeting-swallowed": ("mute.network.firewall.drop", None),
+    "pmtu-black-hole": ("stalled.network.path.mtu", (0, 1)),
+}
 TABLE: list[str] = []
 
 
@@ -60,6 +68,10 @@ def test_a_live_diagnosis_is_sound_and_replays_to_the_same(name: str, family: in
     low, high = live["place"]["hop_min"], live["place"]["hop_max"]
     assert low is None or low <= truth.hop
     assert high is None or truth.hop <= high
+    if name in INSIDE:
+        cause, beside = INSIDE[name]
+        place = (truth.hop + beside[0], truth.hop + beside[1]) if beside else (None, None)
+        assert (live["cause"], live["strength"], (low, high)) == (cause, "indicated", place)
 
 
 def test_the_table_of_scenarios(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,33 @@ def banner_reset(draft: Draft) -> Truths:
     return _bypass(draft, hop, [Truth("closed.network.firewall.injected-reset", "firewall", hop)])
 
 
+def swallows_large(draft: Draft) -> Truths:
+    """A router drops large packets without a word."""
+    hop = draft.hop()
+    draft.on(hop, rules=(Rule(draft.random.choice(("forward", "prerouting")), "drop", longer=600),))
+    return _bypass(draft, hop, [Truth("stalled.network.path.mtu", "router", hop)])
+
+
+def one_sided(draft: Draft) -> Truths:
+    """A router resets the server on its greeting, or drops that."""
+    hop = draft.hop()
+    draft.server["programs"] = {PORT: "greeting"}
+    act, cause = draft.random.choice((("reset", "one-sided"), ("drop", "drop")))
+    draft.on(hop, rules=(Rule("forward", act, sport=PORT, begins=b"SSH-"),))
+    draft.words.append(f"greeting: {act}")
+    draft.back_until = 0
+    truths = [Truth(f"mute.network.firewall.{cause}", "firewall", hop)]
+    if act == "reset":  # where the client speaks late, the host answers that it knows of nothing
+        truths.append(Truth("closed.network.firewall.one-sided", "firewall", hop))
+    return _bypass(draft, hop, truths)
+
+
+def host_reads(draft: Draft) -> Truths:
+    """The host's own filter resets what the client says."""
+    draft.server["rules"] = (Rule("input", "reset", (PORT,), begins=b"SSH-"),)
+    return [Truth("closed.target.filter.content", "server-host", draft.end)]
+
+
 def _router_rule(draft: Draft, act: str, cause: str, hook: str = "forward") -> Truths:
     hop = draft.hop()
     if draft.chance(0.2, "closed behind"):
@@ -250,9 +277,9 @@ def balancer(draft: Draft) -> Truths:
 
 FAILURES: dict[Callable[[Draft], Truths], int] = {
     healthy: 4, closed_port: 10, host_reset: 8, host_reject: 5, host_drop: 3, router_reset: 12, router_reset_early: 5,
-    router_reject: 8, router_drop: 4, banner_reset: 4, injector: 12, route: 5, loop: 2, dead_host: 3, return_lost: 3,
-    queue_full: 1, service: 8, no_mapping: 6, closed_inside: 6, filtered_inside: 5, open_inside: 2, dead_inside: 3,
-    firewall_before_nat: 4, balancer: 5,
+    router_reject: 8, router_drop: 4, banner_reset: 4, swallows_large: 2, one_sided: 2, host_reads: 1, injector: 12, route: 5,
+    loop: 2, dead_host: 3, return_lost: 3, queue_full: 1, service: 8, no_mapping: 6, closed_inside: 6, filtered_inside: 5,
+    open_inside: 2, dead_inside: 3, firewall_before_nat: 4, balancer: 5,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from analyzers.causes import CAUSES
 from analyzers.diagnose import ANALYZERS, subject_of
-from analyzers.model import Cause, Fact, Match, Placed
+from analyzers.model import Cause, Fact, Match, Placed, seen
 from netprobe.live.diagnosis import ask
 from netprobe.live.session import Options
 from netprobe.live.target import Target
@@ -76,7 +76,7 @@ def measured(seeds: Iterable[int], path: Path) -> Rates:
 def place(fact: Placed) -> str:
     """What kind of test a place comes from."""
     fields = {name: getattr(fact, name) for name in _PRECONDITIONS if hasattr(fact, name)}
-    return condition(Match(type(fact), fields))
+    return condition(seen(type(fact), **fields))
 
 
 def _roles(symptom: str, facts: list[Fact]) -> dict[str, tuple[set[str], set[str]]]:

@@ -87,6 +87,19 @@ def silent() -> Program:
     yield 3600.0
 
 
+def greeting() -> Program:
+    """Greets as SSH, not at once, and has nothing more to say."""
+    yield 0.005
+    yield BANNER
+    yield from mute()
+
+
+def hasty() -> Program:
+    """Greets before anybody could stop it."""
+    yield BANNER
+    yield from mute()
+
+
 def mute() -> Program:
     """Reads and never speaks."""
     while (yield HEAR):
@@ -143,9 +156,9 @@ def not_allowed() -> Program:
 
 
 PROGRAMS: dict[str, Callable[[], Program]] = {
-    "old-ssh": old_ssh, "http": http, "silent": silent, "mute": mute, "tarpit": tarpit, "closing": closing,
-    "after-banner": after_banner, "resetting": resetting, "dying": dying, "broken-child": broken_child, "wrapped": wrapped,
-    "busy": busy, "not-allowed": not_allowed,
+    "old-ssh": old_ssh, "http": http, "silent": silent, "mute": mute, "greeting": greeting, "hasty": hasty, "tarpit": tarpit,
+    "closing": closing, "after-banner": after_banner, "resetting": resetting, "dying": dying, "broken-child": broken_child,
+    "wrapped": wrapped, "busy": busy, "not-allowed": not_allowed,
 }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class End:
     their_end: bool = False
     deaf: bool = False  # its program has closed it: more bytes are answered with a RST
     repeats: int = 0
+    shut: bool = False  # the other side has no room, which a segment ahead of its last one said
     echo: int = 0  # the last timestamp of the other side
     stamps: bool = False
 
@@ -56,6 +57,8 @@ class End:
         self._queue(b"", SYN | ACK)
 
     def say(self, data: bytes) -> None:
+        if self.shut:
+            return  # it would wait for room
         for at in range(0, len(data), _MSS):
             self._queue(data[at : at + _MSS], PSH | ACK)
 
@@ -86,6 +89,7 @@ class End:
         if tcp.flags & SYN:
             self._again() if self.state == "syn-received" else self._segment(self.next, b"", ACK)
             return
+        self.shut = self.shut or (not tcp.window and 0 < (tcp.seq - self.got) % 2**32 < WINDOW)
         self._acknowledged(tcp.ack)
         if self.state == "syn-received":
             self.state = "open"
@@ -104,7 +108,7 @@ class End:
             if self.their_end and self.state != "dead":
                 self.gone("eof")
         else:
-            self._segment(self.next, b"", ACK)
+            self._segment(self.next, b"", ACK, (tcp.seq, tcp.end) if SACK in self.offer else None)
 
     def _answered(self, tcp: Tcp) -> None:
         if not tcp.flags & ACK or tcp.ack != self.next:
@@ -167,10 +171,12 @@ class End:
                 self.stamps = self.stamps or bool(tcp.flags & SYN)
                 self.echo = int.from_bytes(data[2:6], "big")
 
-    def _segment(self, seq: int, data: bytes, flags: int) -> None:
+    def _segment(self, seq: int, data: bytes, flags: int, again: tuple[int, int] | None = None) -> None:
+        """`again` are the ends of what came once more, which a SACK says (RFC 2883)."""
         ack = self.got if flags & ACK else 0
         window = 0 if flags & RST else self.window if flags & SYN else 502
-        self.put(Tcp(self.sport, self.dport, seq, ack, flags, window, self._options(flags), data))
+        sack = b"\1\1\5\12" + struct.pack(">II", *again) if again else b""
+        self.put(Tcp(self.sport, self.dport, seq, ack, flags, window, self._options(flags) + sack, data))
 
     def _options(self, flags: int) -> bytes:
         """In the order in which Linux writes them."""

@@ -4,6 +4,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 
+from captures.packet import ACK, PSH
 from netprobe.live.craft import Ends, datagram, echo, packet, segment
 from tests.notation import CLIENT4, CLIENT6, SERVER4, SERVER6
 
@@ -53,3 +54,17 @@ def checked(layer: type, data: bytes, kind: type, name: str) -> int:
     delattr(whole[kind], name)
     assert getattr(layer(bytes(whole))[kind], name) == sent
     return sent
+
+
+@pytest.mark.parametrize(("source", "target", "layer"), [(CLIENT4, SERVER4, IP), (CLIENT6, SERVER6, IPv6)])
+def test_a_segment_with_bytes_is_of_its_connection(source: str, target: str, layer: type) -> None:
+    ends = Ends(source, 40000, target, 22)
+    old = segment(ends, -3, PSH | ACK, b"", ack=1 << 32 | 9, window=63, payload=b"abc")
+    whole = layer(packet(ends, old, ttl=30, label=0x12345))
+    tcp = whole[TCP]
+    assert (tcp.seq, tcp.ack, str(tcp.flags), tcp.window) == (0xFFFFFFFD, 9, "PA", 63)
+    assert bytes(tcp.payload) == b"abc"
+    assert layer is IP or whole.fl == 0x12345
+    sent = tcp.chksum
+    del tcp.chksum
+    assert layer(bytes(whole))[TCP].chksum == sent

@@ -1,0 +1,210 @@
+"""A connection that came up says nothing, or is stuck: does the other end still have it, and do large segments come as far?
+
+Asked with old bytes on the connection itself, which stateful filters let pass (`attempts.inband`). Proxies answer for the host:
+what is found is whatever accepted the connection.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.closes import proxied_handshake, synacks_again
+from analyzers.attempts.hops import routers
+from analyzers.attempts.icmp import RAN_OUT
+from analyzers.attempts.inband import Probe, asked, held
+from analyzers.attempts.reflection import marks, reflection
+from analyzers.attempts.subject import Subject
+from analyzers.model import Fact, Placed, Void, fact
+from analyzers.words import times
+from captures.packet import ACK, RST
+
+_SURE = 2  # connections, or tries: one answer may be lost, and one connection forgotten by chance
+_LARGE = 512  # bytes: of a probe that asks for the size, or of words that may be lost for theirs
+
+
+@fact
+class StillThere(Placed):
+    """Old bytes on a connection that is open to this side are acknowledged: what accepted has it as well. `spoke` when its
+    numbers tell of `unheard` bytes that it has sent and that never came, `few` when these are too few for a path MTU to be
+    why; `half` when the handshake is not over for it; `everywhere` when no connection that was asked so is over for it."""
+
+    hop: int
+    everywhere: bool
+    spoke: bool
+    unheard: int
+    few: bool
+    half: bool
+
+    def text(self) -> str:
+        where = f", from TTL {self.hop} on" if self.hop else ""
+        said = f"its numbers tell of {times(self.unheard, 'byte')} that it sent and that never came"
+        rest = said if self.spoke else "it has sent nothing that was lost on the way"
+        return f"old bytes on the open connection are acknowledged{where}: what accepted still has it; {rest}"
+
+
+@fact
+class Forgotten(Fact):
+    """An old byte on a connection that is open to this side is reset by the host's stack: there it is over, though neither a
+    FIN nor a RST had come. `sure` when all connections asked, two at least, show it, and the host is known to have had one."""
+
+    sure: bool
+    shown: str
+
+    def text(self) -> str:
+        return (
+            f"an old byte on the open connection is answered by the host's own RST ({self.shown} copied, as far away as the SYN-ACK): "
+            "the host has no such connection any more, and no FIN or RST of its had come"
+        )
+
+
+@fact
+class Held(Fact):
+    """A connection on which the server could not speak, as its window was shut at once, lasts at the host: elsewhere it is over
+    there after the same time."""
+
+    def text(self) -> str:
+        return (
+            "a connection on which this side shut its window at once, so that the server could not speak, is still known to the host: "
+            "the others ended when it spoke"
+        )
+
+
+@fact
+class SizeLimit(Placed):
+    """On the stuck connection large segments are reported up to hop `last` and not from the next on, small ones sent at once
+    behind them are."""
+
+    size: int
+    last: int
+    beyond: int  # the smallest TTL at which only small ones were heard of, 0 when only those that go all the way tell
+    tries: int
+
+    def text(self) -> str:
+        small = "single bytes sent right behind them are acknowledged"
+        if not self.beyond:
+            return f"{times(self.tries, 'segment')} of {self.size} bytes got no answer, {small}"
+        upto = f"get as far as hop {self.last}" if self.last else "do not even get to hop 1"
+        return f"segments of {self.size} bytes {upto}, with TTL {self.beyond} and above they vanish ({times(self.tries, 'try')}); {small}"
+
+
+@fact
+class LargePassed(Fact):
+    """A segment as large as the one that is stuck was acknowledged: its size is not the reason."""
+
+    size: int
+
+    def text(self) -> str:
+        return f"old bytes in a segment of {self.size} bytes are acknowledged: large ones pass"
+
+
+def facts(subject: Subject) -> Iterator[Fact]:
+    """What old bytes got back on each failing connection that was asked so."""
+    if subject.symptom not in ("mute", "stalled"):
+        return
+    found = list(asked(attempt for attempt, _ in subject.failing))
+    sizes = {attempt.index: len(group) for attempt, group in subject.failing}
+    reset = any(probe.answer is not None and probe.answer.has(RST) for _, probes in found for probe in probes)
+    for attempt, probes in found:
+        answers = [p for p in probes if p.answer is not None and not p.answer.has(RST)]
+        if answers and not proxied_handshake(attempt):
+            yield from _still(subject, attempt, sizes[attempt.index], answers, probes, not reset)
+        yield from _sizes(probes)
+    yield from _forgotten(found, sizes)
+    if reset:
+        lasting = [answer for attempt in subject.asking if (answer := held(attempt)) is not None]
+        if lasting and not any(answer.has(RST) for answer in lasting):
+            yield Held(frames=tuple(answer.number for answer in lasting), count=0)
+
+
+def _still(
+    subject: Subject, attempt: Attempt, count: int, answers: Sequence[Probe], probes: Sequence[Probe], everywhere: bool
+) -> Iterator[Fact]:  # fmt: skip
+    shown = min(answers, key=lambda probe: probe.ttl)
+    answer, synack = shown.answer, attempt.synack
+    assert answer is not None
+    if synack is None or routers(synack.ttl) != routers(answer.ttl):
+        yield Void(test="old bytes", why="they are acknowledged from elsewhere than the SYN-ACK came from")
+        return
+    if not answer.window:
+        return
+    unheard = max(0, answer.ahead or 0)
+    last = max((p.ttl for p in probes if p.kind == RAN_OUT and p.ttl < shown.ttl), default=0)
+    placed = not shown.whole and subject.symptom == "mute" and not unheard and everywhere
+    yield StillThere(
+        frames=(shown.segment.number, answer.number), count=count, hop=0 if shown.whole else shown.ttl, everywhere=everywhere,
+        spoke=unheard > 0, unheard=unheard, few=unheard < _LARGE,
+        half=bool(synacks_again(attempt)), hop_min=last + 1 if placed else None, hop_max=shown.ttl if placed else None,
+    )  # fmt: skip
+
+
+def _forgotten(found: Sequence[tuple[Attempt, list[Probe]]], sizes: Mapping[int, int]) -> Iterator[Fact]:
+    """Only what bears the marks of a stack and comes from as far as the SYN-ACK is the host's; only a host that acknowledged
+    data, and repeated no SYN-ACK, is known to have had the connection."""
+    resets = [
+        (attempt, probe, probe.answer)
+        for attempt, probes in found
+        for probe in probes
+        if probe.answer is not None and probe.answer.has(RST)
+    ]
+    if not resets:
+        return
+    for attempt, probe, answer in resets:
+        synack = attempt.synack
+        if synack is None or routers(synack.ttl) != routers(answer.ttl):
+            yield Void(test="old bytes", why="they are reset from elsewhere than the SYN-ACK came from")
+            return
+        if answer.has(ACK) or reflection(probe.segment, answer) != "copied":
+            yield Void(
+                test="old bytes", why="the RST that answers them has not the marks of a stack: a filter may send it"
+            )
+            return
+    had = [attempt for attempt, _, _ in resets if attempt.client_acked > 1]
+    plain = not any(synacks_again(attempt) or proxied_handshake(attempt) for attempt, _, _ in resets)
+    count, asked_of = (
+        sum(sizes[index] for index in each)
+        for each in ({attempt.index for attempt, _, _ in resets}, {attempt.index for attempt, _ in found})
+    )
+    yield Forgotten(
+        frames=tuple(number for _, probe, answer in resets for number in (probe.segment.number, answer.number)),
+        count=count, shown=marks(resets[0][1].segment), sure=count == asked_of >= _SURE and plain and bool(had),
+    )  # fmt: skip
+
+
+def _sizes(probes: Sequence[Probe]) -> Iterator[Fact]:
+    size = max((probe.size for probe in probes), default=0)
+    large = [probe for probe in probes if probe.size == size]
+    passed = next((probe for probe in large if probe.answer is not None), None)
+    if size < _LARGE:
+        return
+    if passed is not None and passed.answer is not None:
+        yield LargePassed(frames=(passed.segment.number, passed.answer.number), size=size)
+        return
+    small = [probe for probe in probes if probe.size < size and _heard(probe)]
+    last = max((probe.ttl for probe in large if _heard(probe)), default=0)
+    # Whoever limits errors reports the first of two: a small one heard of behind a large one that is not.
+    lost = [probe for probe in large if probe.ttl > last and _behind(probe, small) is not None]
+    beyond = min((probe.ttl for probe in lost if not probe.whole), default=0)
+    whole = next((probe for probe in small if probe.whole and probe.answer is not None), None)
+    if len(lost) < _SURE or whole is None:
+        return
+    there = [probe for probe in lost if probe.ttl == beyond]
+    reports = [probe.reported for probe in large if probe.ttl == last and probe.reported is not None]
+    witness = _behind(there[0], small) if there else whole
+    assert witness is not None
+    if there and witness.answer is not None:  # so far it is, and all that go farther end there as well
+        there = [probe for probe in lost if (other := _behind(probe, small)) and other.answer is not None]
+    heard = witness.answer or witness.reported
+    frames = [*(r.number for r in reports[:1]), lost[0].segment.number, *((heard.number,) if heard else ())]
+    placed = len(there) >= _SURE
+    yield SizeLimit(
+        frames=tuple(sorted(frames)), size=size, last=last, beyond=beyond, tries=len(lost),
+        hop_min=last if placed else None, hop_max=beyond if placed else None,
+    )  # fmt: skip
+
+
+def _heard(probe: Probe) -> bool:
+    return probe.answer is not None or probe.kind == RAN_OUT
+
+
+def _behind(large: Probe, small: Sequence[Probe]) -> Probe | None:
+    """The small one that was sent at once behind a large one, with the same TTL."""
+    return next((p for p in small if p.ttl == large.ttl and p.segment.number > large.segment.number), None)

@@ -1,0 +1,108 @@
+"""Connections that come up and fail behind it, asked from the inside: where, and who; and how gently."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzers.attempts.hops import MOST_HOPS
+from analyzers.model import Strength, Verdict
+from captures.packet import OUTBOUND, Packet, decode_ip
+from netprobe.live.diagnosis import ask, judge
+from netprobe.live.session import Options
+from netprobe.live.target import Target
+from tests.simulated.chain import SERVER, client, joined, router, server
+from tests.simulated.network import Simulated
+from tests.simulated.rows import Rule
+from tests.simulated.world import World
+
+END = 5
+GREETS = b"SSH-"
+
+
+def diagnosed(
+    path: Path, family: int, at: int = 0, rule: Rule | None = None, program: str = "ssh", options: Options | None = None
+) -> tuple[Verdict, list[Packet]]:
+    """The verdict on a service behind four routers, one of which has a rule; and what was sent."""
+    routers = [router(family, hop, rules=(rule,) if rule and hop == at else ()) for hop in range(1, END)]
+    world = World(*joined([client(family), *routers, server(family, programs={22: program})]))
+    network = Simulated(world, SERVER[family])
+    target = Target(SERVER[family], SERVER[family], 22, (SERVER[family],))
+    (asked,) = ask(target, options or Options(), lambda line: None, path / "e.pcapng", lambda address: network)
+    ((_, _, verdict),) = judge(asked)
+    return verdict, [decode_ip(frame.data) for frame in network.frames if frame.direction == OUTBOUND]
+
+
+def inside(sent: list[Packet]) -> int:
+    """How many segments of old bytes there are."""
+    return sum(1 for p in sent if p.tcp is not None and p.ip is not None and p.tcp.payload and p.ip.ttl <= MOST_HOPS)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("program", ["silent", "mute"])
+def test_a_silent_service_has_the_connection(tmp_path: Path, family: int, program: str) -> None:
+    found, sent = diagnosed(tmp_path, family, program=program)
+    assert (found.cause, found.strength) == ("mute.target", Strength.INDICATED)
+    assert (found.place.hop_min, found.place.hop_max) == (END, END)
+    assert inside(sent) <= END + 4
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_server_that_was_reset_has_it_no_more(tmp_path: Path, family: int) -> None:
+    found, sent = diagnosed(tmp_path, family, 2, Rule("forward", "reset", sport=22, begins=GREETS), "greeting")
+    assert (found.cause, found.strength) == ("mute.network.firewall.one-sided", Strength.INDICATED)
+    assert inside(sent) == 3
+
+
+def test_a_connection_that_is_forgotten_though_the_server_could_not_speak_says_no_more(tmp_path: Path) -> None:
+    """A proxy that drops it, or a server that was faster than the window: reset as soon as it is accepted."""
+    found, _ = diagnosed(tmp_path, 4, 2, Rule("forward", "reset", sport=22, begins=GREETS), "hasty")
+    assert found.cause == "mute"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_greeting_that_is_swallowed_shows_in_the_numbers(tmp_path: Path, family: int) -> None:
+    found, _ = diagnosed(tmp_path, family, 3, Rule("forward", "drop", sport=22, begins=GREETS), "greeting")
+    assert (found.cause, found.strength) == ("mute.network.firewall.drop", Strength.INDICATED)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("hook", ["forward", "prerouting"])
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_large_segments_vanish_at_a_hop_or_before_the_next(tmp_path: Path, family: int, hook: str, at: int) -> None:
+    found, sent = diagnosed(tmp_path, family, at, Rule(hook, "drop", longer=600))
+    assert (found.cause, found.strength) == ("stalled.network.path.mtu", Strength.INDICATED)
+    last = at if hook == "forward" else at - 1
+    assert (found.place.hop_min, found.place.hop_max) == (last, last + 1)
+    assert len(sent) <= 150
+
+
+def test_only_syns_where_no_more_is_wanted(tmp_path: Path) -> None:
+    found, sent = diagnosed(tmp_path, 4, program="silent", options=Options(only_syn=True))
+    assert found.cause == "mute"
+    assert not inside(sent)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("hook", ["forward", "prerouting"])
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_words_that_are_reset_on_the_way_are_placed_by_their_ttl(
+    tmp_path: Path, family: int, hook: str, at: int
+) -> None:
+    found, sent = diagnosed(tmp_path, family, at, Rule(hook, "reset", (22,), begins=GREETS))
+    assert (found.cause, found.strength) == ("closed.network.firewall.injected-reset", Strength.INDICATED)
+    assert (found.place.hop_min, found.place.hop_max) == (at, at)
+    shown = " ".join(one.text for one in found.evidence)
+    begins = at + 1 if hook == "forward" else at
+    assert f"words are answered by a RST from TTL {begins} on" in shown
+    assert ("made by something before it" in shown) == (begins < END)
+    syns = {
+        p.tcp.sport for p in sent if p.tcp and p.tcp.flags & 2 and p.ip and p.ip.ttl > MOST_HOPS and p.tcp.dport == 22
+    }
+    assert len(syns) <= 4
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_service_that_resets_itself_does_so_where_it_is(tmp_path: Path, family: int) -> None:
+    found, _ = diagnosed(tmp_path, family, program="resetting")
+    assert found.cause.startswith("closed.target") or found.cause == "closed"
+    assert (found.place.hop_min, found.place.hop_max) == (END, END)
