@@ -132,7 +132,7 @@ def _full(subject: Subject) -> Iterator[ListenerFull]:
     count = 0
     for attempt, group in subject.cases:
         again = synacks_again(attempt)
-        if again:
+        if again and not attempt.server_bytes:  # one that is served has a place; its SYN may have come twice
             frames += [segment.number for segment in again]
             count += len(group)
     if count:
