@@ -12,7 +12,7 @@ CONTROL = 47_923
 def block(text: str, port: int = 22) -> list[str]:
     """The lines of the table about a port in a report."""
     lines = text.splitlines()
-    start = next(n for n, line in enumerate(lines) if line.startswith(f"  Path  to port {port} "))
+    start = next(n for n, line in enumerate(lines) if line.startswith((f"  Path  to port {port} ", "  Path  by ")))
     end = next(n for n in range(start, len(lines)) if lines[n].startswith("   back:"))
     return lines[start : end + 1]
 

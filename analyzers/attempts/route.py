@@ -4,10 +4,10 @@ A table to look at: what follows from it the analyzers say.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzers.attempts.attempt import Segment
-from analyzers.attempts.hops import routers
+from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.quotes import Change, Rewrite, changed, rewrites
 from analyzers.attempts.subject import Subject
@@ -60,7 +60,7 @@ class Flow:
 @dataclass(frozen=True, slots=True)
 class Route:
     """The way to a service. `flows` are those to its own port first, then those to other ports, of which `control` is the one
-    to compare with (0 without one).
+    to compare with (0 without one), and then those of pings and UDP, whose port is 0.
 
     SYNs are refused from TTL `refused_from` on; they vanish beyond hop `vanish_beyond`; None where they do not, or no sweep
     shows it.
@@ -78,11 +78,12 @@ class Route:
 
 
 def route(subject: Subject) -> Route | None:
-    """The way to the subject's service; None without a sweep to its port."""
+    """The way to the subject's service; None without a sweep to its port, or by ping or UDP."""
     sweeps, port = subject.sweeps, subject.service.port
-    if not sweeps.to(port):
+    if not sweeps.to(port) and not subject.pings.paths:
         return None
-    paths = [*sweeps.to(port), *sweeps.elsewhere(port)]
+    pinged = [replace(path, echoes=tuple(e for e in path.echoes if e.ttl <= MOST_HOPS)) for path in subject.pings.paths]
+    paths = [*sweeps.to(port), *sweeps.elsewhere(port), *pinged]
     lost = subject.lost if subject.symptom == "silence" else None
     return Route(
         address=str(subject.service.address), port=port, control=_control(sweeps, port), flows=tuple(map(_flow, paths)),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from analyzers.attempts.icmp import RAN_OUT
+from analyzers.attempts.pings import REPLY
 from analyzers.attempts.quotes import NONE, Change, Rewrite
 from analyzers.attempts.route import Flow, Hop, Route
 from analyzers.attempts.services import Service
@@ -15,7 +16,7 @@ from netprobe.report.terminal import Line, frame_text, known_name, wrapped
 Name = Callable[[str], str]
 """The name of an address, "" where none is known."""
 
-_WORDS = {RAN_OUT: "time exceeded", "rst": "RST", "syn-ack": "SYN-ACK", "": "no answer"}
+_WORDS = {RAN_OUT: "time exceeded", "rst": "RST", "syn-ack": "SYN-ACK", REPLY: "answer", "": "no answer"}
 _PORTS_SHOWN = 3
 _INDENT = " " * 12
 # What routers add to their errors beside MPLS labels, by class. Source: IANA, ICMP extension object classes.
@@ -45,12 +46,14 @@ def way_lines(replay: Replay, service: Service, verdict: Verdict, numeric: bool)
 
 def path_lines(route: Route, verdict: Verdict, name: Name) -> Iterator[Line]:
     """The table, what was changed on the way, and what the marks mean."""
-    ports = [route.port, *([route.control] if route.control else [])]
+    ports = [port for port in dict.fromkeys((route.port, route.control, 0)) if route.to(port)]
     table = [(ttl, number, row) for ttl in _ttls(route, ports) for number, row in enumerate(_rows(route, ports, ttl))]
-    heads = ["address", *(f"port {port}" for port in ports), "time", "back"]
+    heads = ["address", *(f"port {port}" if port else "ping, UDP" for port in ports), "time", "back"]
     cells = [_cells(row, ports) for _, _, row in table]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    yield [("  Path", "underline"), (f"  to port {route.port} from {_source_ports(route.to(route.port))}", "dim")]
+    mine = route.to(route.port)
+    how = f"to port {route.port} from {_source_ports(mine)}" if mine else "by ping or UDP"
+    yield [("  Path", "underline"), (f"  {how}", "dim")]
     yield [(_line("", "hop", heads, widths), "dim")]
     used = ""
     for (ttl, number, row), texts in zip(table, cells, strict=True):

@@ -159,3 +159,28 @@ def test_flows_that_met_different_routers_stand_below_each_other(tmp_path: Path,
     assert [(mark, text) for mark, _, text in rows[1:5]] == (
         there + beyond if healthy_first else there[::-1] + beyond[::-1]
     )
+
+
+def test_a_traceroute_by_ping_beside_a_refused_port_is_shown_as_one(tmp_path: Path) -> None:
+    """Up to the hop at which the address answers, though one more ping went all the way."""
+    script = REFUSED + "+.1 > ping 7/9 ttl 64\n+.01 < ping 7/9 ttl 62\n"
+    script += "".join(
+        f"+.1 > ping 7/{ttl} ttl {ttl}\n+.01 < "
+        + (
+            f"icmp 11/0 from 10.0.0.{ttl} ttl {65 - ttl} quotes ping 7/{ttl} quoted-ttl 1\n"
+            if ttl < 3
+            else f"ping 7/{ttl} ttl 62\n"
+        )
+        for ttl in range(1, 5)
+    )
+    assert (
+        shown(tmp_path, script)
+        == """\
+  Path  by ping or UDP
+      hop  address       ping, UDP       time  back
+        1  10.0.0.1      time exceeded  10 ms     0
+        2  10.0.0.2      time exceeded  10 ms     1
+        3  198.51.100.1  answer         10 ms     2
+   back: routers that the answer passed
+"""
+    )
