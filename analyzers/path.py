@@ -7,6 +7,7 @@ refusals begin, and from the routers that they passed on their way back.
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Segment
+from analyzers.attempts.closes import proxied_handshake
 from analyzers.attempts.ends import End, Vanished, loop
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
@@ -160,6 +161,19 @@ class EndsAt(Placed):
         return f"SYNs to this port are accepted from TTL {self.hop} on: what accepts stands at hop {self.hop}"
 
 
+@fact
+class BehindProxy(Placed):
+    """A SYN proxy accepts from this TTL on; who closed, or keeps silent, stands behind it: at hop `target`, where what it sent
+    passed as many routers as that hop's answers on other ports, 0 where that is not shown."""
+
+    begins: int
+    target: int
+
+    def text(self) -> str:
+        who = f"what closed came from as far as what answers other ports at hop {self.target}" if self.target else ""
+        return f"SYNs to this port are accepted from TTL {self.begins} on by a SYN proxy; {who or 'its server stands there or behind'}"
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """What the sweeps say of the place, according to how the attempts failed."""
     sweeps = subject.sweeps
@@ -266,6 +280,9 @@ def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
     (hop,) = ends
     closing = _closing(subject) or _spoken(subject)
     synack = next((a.synack for a, _ in subject.failing if a.synack is not None), None)
+    if any(proxied_handshake(attempt) for attempt, _ in subject.failing):
+        yield _behind_proxy(sweeps, subject, hop, closing)
+        return
     if synack is None or closing is None:
         return
     if routers(closing.ttl) == routers(synack.ttl):
@@ -280,6 +297,17 @@ def _after_accept(subject: Subject, sweeps: Sweeps) -> Iterator[Fact]:
             frames=(closing.number, router.report.number), count=0, what=what, ttl=closing.ttl, hop=router.hop, like=router.address,
             sender=router.address, hop_min=router.hop, hop_max=router.hop,
         )  # fmt: skip
+
+
+def _behind_proxy(sweeps: Sweeps, subject: Subject, begins: int, closing: Segment | None) -> Fact:
+    back = routers(closing.ttl) if closing is not None else -1
+    ends = sweeps.ends(subject.service.port).values()
+    as_far = {echo.ttl for echo in ends if echo.answer is not None and routers(echo.answer.ttl) == back}
+    target = as_far.pop() if len(as_far) == 1 else 0
+    frames = (closing.number,) if closing is not None else ()
+    if target < begins:
+        return BehindProxy(frames=frames, count=0, begins=begins, target=0, hop_min=begins)
+    return BehindProxy(frames=frames, count=0, begins=begins, target=target, hop_min=target, hop_max=target)
 
 
 def _spoken(subject: Subject) -> Segment | None:

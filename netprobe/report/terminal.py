@@ -136,6 +136,8 @@ def place_text(verdict: Verdict) -> str:
     elif place.hop_min is not None and place.hop_max is not None:
         joined = "or" if place.hop_max - place.hop_min == 1 else "to"
         parts.append(f"hop {place.hop_min} {joined} {place.hop_max} from the point of capture")
+    elif place.hop_min is not None:
+        parts.append(f"hop {place.hop_min} from the point of capture, or beyond")
     return ", ".join(parts)
 
 

@@ -116,3 +116,23 @@ def test_what_speaks_something_else_and_does_not_close_stands_where_syns_are_acc
     script += sweep(22, 50020, {**ROUTERS, 4: "S. ttl 61", 5: "S. ttl 61"})
     found = verdict(tmp_path, script)
     assert (found.cause, found.place.hop) == ("wrong-service.target.http", hop)
+
+
+@pytest.mark.parametrize(
+    ("closing", "others", "place"),
+    [
+        ("R. 8 ack 10 ttl 60", CLOSED.replace("61", "60"), (5, 5)),  # as far back as the host's own answers
+        ("R. 8 ack 10 ttl 59", CLOSED.replace("61", "60"), (4, None)),
+        ("", "", (4, None)),  # nothing came any more
+    ],
+)
+def test_behind_a_syn_proxy_stands_who_closes(
+    tmp_path: Path, closing: str, others: str, place: tuple[int, int | None]
+) -> None:
+    script = "+.1 > client-port 50001 S 9 ttl 64\n+.01 < client-port 50001 S. 7 ack 10 ttl 62 win 0\n"
+    script += "+.001 > client-port 50001 . 10 ack 8\n" + (f"+.1 < client-port 50001 {closing}\n" if closing else "")
+    script += sweep(22, 50020, {**ROUTERS, 4: "S. ttl 62 win 0", 5: "S. ttl 62 win 0"})
+    script += sweep(9, 50010, {**ROUTERS, 4: "hop 4", 5: others, 6: others})
+    found = verdict(tmp_path, script + "+20 > client-port 999 port 9 . 1 ack 1")
+    assert (found.place.hop_min, found.place.hop_max) == place
+    assert "by a SYN proxy" in said(found)
