@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Segment
 from analyzers.attempts.closes import proxied_handshake
-from analyzers.attempts.ends import End, Vanished, loop
+from analyzers.attempts.ends import End
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.trigger import agreed
+from analyzers.attempts.vanish import Vanished, loop
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import times
 from captures.packet import ACK, FIN, RST

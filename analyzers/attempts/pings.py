@@ -10,8 +10,8 @@ from analyzers.attempts.attempt import Segment
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.sweeps import FLOW, Echo, Path
+from captures.decoded import Sign
 from captures.packet import Address, Icmp, Packet
-from captures.scan import Sign
 
 REPLY = "echo-reply"
 _UDP = 17

@@ -10,7 +10,7 @@ import numpy as np
 
 from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
 from analyzers.attempts.columns import Array
-from analyzers.attempts.ends import End, Vanished, end_of, vanished
+from analyzers.attempts.ends import End, end_of
 from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
@@ -22,6 +22,7 @@ from analyzers.attempts.surroundings import Answer, Surroundings
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
 from analyzers.attempts.trigger import Trigger, triggers
+from analyzers.attempts.vanish import Vanished, vanished
 from captures.packet import FIN, RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first

@@ -16,8 +16,8 @@ from analyzers.attempts.pings import NO_PINGS, Pings, Signs
 from analyzers.attempts.services import Service, client_sides
 from analyzers.attempts.strays import Strays, strays
 from analyzers.attempts.sweeps import Sweeps, by_target, sweeps
+from captures.decoded import Sign
 from captures.packet import Address
-from captures.scan import Sign
 
 _MOST_ANSWERS = 12  # kinds of answers of one address that a diagnosis compares with
 _Key = tuple[int, int, int]

@@ -19,9 +19,10 @@ from analyzers.attempts.symptoms import Watch
 from analyzers.attempts.track import Tracker
 from analyzers.diagnose import diagnose, diagnose_unsent, subject_of
 from analyzers.model import Verdict
+from captures.decoded import Sign
 from captures.formats import Window
 from captures.packet import Address
-from captures.scan import Sign, scan
+from captures.scan import scan
 from netprobe.errors import UnreadableInput
 from netprobe.replay.inputs import Input, Recaller, display_name, open_input, start_times
 from netprobe.replay.interrupt import Interrupt

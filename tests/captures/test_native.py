@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from captures import native
-from captures import scan as scanning
+from captures import native, numbers
 from captures.formats import Window, open_capture
 from captures.scan import scan
 from tests.captures.carriers import every_frame
@@ -197,7 +196,7 @@ def test_no_bytes_lead_the_loops_out_of_bounds(tmp_path: Path, samples: Path) ->
          "-fno-sanitize-recover=all", "-o", program, ROOT / "tests" / "captures" / "fuzz_native.c"],
         check=True,
     )  # fmt: skip
-    tables.write_bytes(b"".join(table.tobytes() for table in scanning.meanings()))
+    tables.write_bytes(b"".join(table.tobytes() for table in numbers.meanings()))
     random = Random(6)
     files = sorted(samples.glob("*.pcap"))
     for n in range(12):

@@ -15,9 +15,10 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
 from scapy.layers.inet6 import ICMPv6EchoReply, IPv6, IPv6ExtHdrFragment
 from scapy.packet import Raw
 
+from captures.decoded import MOST_SIGNS, Sign, is_sign
 from captures.formats import Window, open_capture
 from captures.packet import Packet, decode
-from captures.scan import MOST_SIGNS, Sign, is_sign, scan
+from captures.scan import scan
 from captures.table import PacketTable, row_of
 from tests.captures.carriers import CARRIERS, every_frame
 from tests.craft import (
