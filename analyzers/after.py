@@ -26,6 +26,7 @@ class ProxiedHandshake(Fact):
     refused: bool
     ttl: int
     later_ttl: int  # of what came behind it, 0 when nothing did
+    behind: bool  # that came from elsewhere: the server behind the proxy has answered
 
     def text(self) -> str:
         moved = (
@@ -152,6 +153,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 refused=_only_reset(attempt),
                 ttl=attempt.segments[attempt.ending.synack_rows[0]].ttl,
                 later_ttl=_later_ttl(attempt),
+                behind=_later_ttl(attempt) not in (0, attempt.segments[attempt.ending.synack_rows[0]].ttl),
             )
     worked: dict[tuple[str, str, bool], list[Worked]] = {}
     for attempt, group in subject.working:

@@ -10,13 +10,20 @@ from analyzers.words import times
 
 @fact
 class AnswersPing(Fact):
-    """The address answers ICMP echo requests: it lives, and there are ways to it and back."""
+    """The address answers ICMP echo requests: it lives, and there are ways to it and back; unless SYNs get as far as that hop, or
+    `farther`, without meeting the target: then something on the way may answer in its name."""
 
     ttl: int
     hop: int
+    farther: bool
 
     def text(self) -> str:
         where = f", from TTL {self.hop} of the request on" if self.hop else ""
+        if self.farther:
+            return (
+                f"pings are answered in the address's name (the reply's TTL is {self.ttl}){where}, but SYNs get farther: perhaps by "
+                "something else"
+            )
         return (
             f"the address answers pings (the reply's TTL is {self.ttl}, {times(routers(self.ttl), 'router')} away if it started at "
             f"the next usual value){where}: it lives, and there are ways to it and back"
@@ -54,7 +61,14 @@ def facts(subject: Subject) -> Iterator[Fact]:
     pings = subject.pings
     reply, udp = pings.reply, pings.udp
     if reply is not None and reply.answer is not None:
-        yield AnswersPing(frames=(reply.syn.number, reply.answer.number), count=0, ttl=reply.answer.ttl, hop=pings.hop)
+        farther = subject.lost is not None and 0 < pings.hop <= subject.lost.last
+        yield AnswersPing(
+            frames=(reply.syn.number, reply.answer.number),
+            count=0,
+            ttl=reply.answer.ttl,
+            hop=pings.hop,
+            farther=farther,
+        )
     elif pings.unanswered:
         echoes = pings.unanswered
         yield PingsUnanswered(

@@ -287,8 +287,9 @@ def _sooner(refusals: Refusals, others: list[Answer]) -> ResetSooner | None:
 def _stands(refusals: Refusals, made_by: str, others: list[Answer], one_device: bool) -> str:
     """Where the maker stands against other ports that are answered; unknown where that has an innocent explanation.
 
-    An open port may be forwarded behind a host that itself refuses: only what another closed port, or a ping, is answered tells
-    whose RST is nearer. And ways back may differ by a hop from flow to flow: one hop counts only when several flows agree on it.
+    An open port may be forwarded behind a host that itself refuses: only what another closed port answers tells whose RST is
+    nearer, as pings may come back another way. And ways back may differ by a hop from flow to flow: one hop counts only when
+    several flows agree on it.
     """
     ttl = refusals[0][1].ttl
     apart = [routers(other.ttl) - routers(ttl) for other in others]
@@ -298,7 +299,7 @@ def _stands(refusals: Refusals, made_by: str, others: list[Answer], one_device: 
         return "unknown"
     if 0 in apart:
         return "same"
-    closed = [other for other in others if other.kind in ("rst", REPLY)]
+    closed = [other for other in others if other.kind == "rst"]
     agreed = sum(count for _, _, count in refusals) >= _FLOWS
     if not closed or not (agreed or min(map(abs, apart)) > 1):
         return "unknown"

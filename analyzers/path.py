@@ -260,10 +260,6 @@ def _lost(lost: Vanished, mixed: bool, apart: bool) -> Iterator[Fact]:
     # Only where the next hop is not the target's is it the SYN that vanishes, and not the answer on its way back.
     before = lost.before and bool(lost.target) and lost.last + 1 < lost.target
     low, high = (lost.last or None, lost.last + 1) if before else (None, None)
-    if not before and lost.target > lost.last and not lost.by_ping and not lost.translated:
-        low, high = lost.last or None, lost.target  # a port that answers: what comes back from the address gets here
-    if lost.translated:
-        low, high = lost.translated, None  # the box, or what it passes the port on to
     yield VanishesBeyond(
         frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=over if mixed else lost.goes_on, over=mixed,
         others_pass=bool(over) if mixed else bool(lost.goes_on) or lost.pinged, before_target=before, target=lost.target,

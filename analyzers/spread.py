@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.spread import Fork, Kind, Spread
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
@@ -102,7 +103,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
     elif spread.whole and not spread.torn:
         (kind,) = spread.kinds
         if kind.answer:
-            unlike = any(attempt.ending.answer != kind.answer for attempt, _ in subject.cases)
+            unlike = any(not _like(attempt, kind) for attempt, _ in subject.cases)
             yield FlowsAlike(
                 frames=_frames(spread),
                 count=0,
@@ -114,6 +115,11 @@ def facts(subject: Subject) -> Iterator[Fact]:
     fork = subject.fork
     if fork is not None:
         yield _ways(subject, fork)
+
+
+def _like(attempt: Attempt, kind: Kind) -> bool:
+    """Whether an attempt was answered as all flows were, and from as far."""
+    return attempt.ending.answer == kind.answer and (attempt.answer is None or attempt.answer.ttl == kind.ttl)
 
 
 def _differ(spread: Spread) -> FlowsDiffer:

@@ -7,8 +7,13 @@ from analyzers.attempts.closes import unacknowledged
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
+from analyzers.attempts.symptoms import left_waiting_ns
+from analyzers.attempts.talk import listen
 from analyzers.model import Fact, fact
+from analyzers.words import duration, times
+from captures.packet import ACK
 
+_SMALL = 500  # RFC 791: every link carries 576 bytes
 _LARGE = 1000  # payload bytes: below this no usual path MTU is the reason
 _SACK = 5
 REFUSING = frozenset({"port-unreachable", "admin-prohibited", "host-prohibited", "net-prohibited", "policy-failed"})
@@ -38,7 +43,9 @@ class Stalled(Fact):
     by_client: bool
     size: int
     large: bool
+    small: bool  # too small for any path MTU to be the reason
     acknowledged_size: int  # the largest segment of that side before, in payload bytes
+    lost: bool = True
 
     def text(self) -> str:
         who = "client" if self.by_client else "server"
@@ -46,6 +53,25 @@ class Stalled(Fact):
             f"the {who} repeats a segment of {self.size} bytes that is never acknowledged "
             f"(the largest it had sent before has {self.acknowledged_size})"
         )
+
+
+@fact
+class NoAlgorithms(Fact):
+    """Behind its greeting nothing came from an SSH server, though the client had sent its list of algorithms. `unheard` bytes it
+    has sent all the same, as the numbers of its acknowledgements tell: `lost`; `large` where their size can be the reason."""
+
+    waited_ns: int
+    unheard: int
+    large: bool
+    lost: bool
+
+    def text(self) -> str:
+        lost = (
+            f"; its numbers tell of {times(self.unheard, 'byte')} that it sent and that never came"
+            if self.unheard
+            else ""
+        )
+        return f"the server greeted, and then sent no list of algorithms for {duration(self.waited_ns)}, though the client did{lost}"
 
 
 @fact
@@ -67,8 +93,26 @@ def facts(subject: Subject) -> Iterator[Fact]:
     for attempt, group in subject.failing:
         if subject.symptom == "stalled":
             yield from _stalled(attempt, group)
+            yield from _waiting(subject, attempt, group)
         if subject.symptom in ("closed", "mute", "stalled"):
             yield from _icmp_during(subject, attempt, group)
+
+
+def _waiting(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
+    talk = listen(attempt)
+    waited = left_waiting_ns(attempt, talk, subject.watches[attempt.trace]) if talk is not None else 0
+    if waited and not unacknowledged(attempt, client=True):
+        theirs = [s for s in attempt.segments if not s.client and not s.icmp]
+        unheard = max((s.ahead or 0 for s in theirs if s.has(ACK) and not s.length), default=0)
+        frames = tuple(s.number for s in theirs if s.length or (s.ahead or 0) > 0)[:4]
+        yield NoAlgorithms(
+            frames=frames,
+            count=len(group),
+            waited_ns=waited,
+            unheard=max(0, unheard),
+            large=unheard >= _SMALL,
+            lost=unheard > 0,
+        )
 
 
 def _stalled(attempt: Attempt, group: Group) -> Iterator[Fact]:
@@ -80,7 +124,7 @@ def _stalled(attempt: Attempt, group: Group) -> Iterator[Fact]:
         before = [s.length for s in attempt.segments if s.client == client and (s.position or 0) < position]
         yield Stalled(
             frames=tuple(s.number for s in stuck[:6]), count=len(group), by_client=client, size=size, large=size >= _LARGE,
-            acknowledged_size=max(before, default=0),
+            small=size < _SMALL, acknowledged_size=max(before, default=0),
         )  # fmt: skip
         witness = _sack(attempt, client, stuck[0])
         if size >= _LARGE and witness is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import kind_of
-from captures.packet import ACK, RST
+from captures.packet import ACK, RST, SYN
 
 _SACK = 5
 
@@ -50,7 +50,7 @@ def probes(attempt: Attempt) -> list[Probe]:
             icmp = segment.packet.icmp
             if about is not None and icmp is not None:
                 heard.setdefault(about.number, (kind_of(icmp.version, icmp.type, icmp.code), segment))
-        elif not segment.client and not segment.icmp and segment.flags & (ACK | RST) and not segment.length and before:
+        elif _answers(segment) and before:
             first = _repeated(segment)
             about = next((s for s in before if s.tcp.seq == first), None)
             if about is None and first is None and before[0].ttl == MOST_HOPS:
@@ -62,6 +62,17 @@ def probes(attempt: Attempt) -> list[Probe]:
         kind, reported = heard.get(segment.number, ("", None))
         out.append(Probe(segment.ttl, segment.length, segment, kind, reported, answered.get(segment.number)))
     return out
+
+
+def _answers(segment: Segment) -> bool:
+    """Whether this may be the other end's answer to a probe: a SYN-ACK, said again, is none."""
+    return (
+        not segment.client
+        and not segment.icmp
+        and not segment.length
+        and bool(segment.flags & (ACK | RST))
+        and not segment.has(SYN)
+    )
 
 
 def held(attempt: Attempt) -> Segment | None:

@@ -35,12 +35,14 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Fared:
-    """One flow: its source port, its first answer, and the answer when it was asked again, None when it was not."""
+    """One flow: its source port, its first answer, and the answer when it was asked again, None when it was not. `lossy`: it was
+    answered once and once not."""
 
     sport: int
     kind: Kind
     echo: Echo
     again: str | None
+    lossy: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Spread:
         twice = [flow for flow in self.flows if flow.again is not None]
         if any(flow.again != flow.kind.answer for flow in twice):
             return False
+        if any(flow.lossy for flow in self.flows) and "" in {flow.kind.answer for flow in self.flows}:
+            return None
         same = Counter(flow.kind.answer for flow in twice) + self.swept
         each = [same[answer] for answer in {flow.kind.answer for flow in self.flows}]
         sure = sum(each) >= _AGAIN and len(each) > 1 and min(each) >= _OF_EACH
@@ -130,9 +134,9 @@ def _swept(sweeps: Sweeps, port: int) -> Counter[str]:
 def _fared(sport: int, echoes: Sequence[Echo]) -> Fared:
     echo, later = echoes[0], next(iter(echoes[1:]), None)
     if later is None or (echo.kind and not later.kind):
-        return Fared(sport, _kind(echo), echo, None)
+        return Fared(sport, _kind(echo), echo, None, later is not None)
     if later.kind and not echo.kind:  # the first SYN, or its answer, may just be lost
-        return Fared(sport, _kind(later), later, None)
+        return Fared(sport, _kind(later), later, None, True)
     return Fared(sport, _kind(echo), echo, later.kind)
 
 

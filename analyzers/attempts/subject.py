@@ -3,7 +3,7 @@ symptom of each; with what the same address answered elsewhere in the capture.""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -91,12 +91,18 @@ class Subject:
         if self.symptom == "reset":
             arrived = frozenset(answer.ttl for answer in answers if not answer.icmp)
             opened = frozenset(a.ttl for a in self.elsewhere if a.kind == "syn-ack" and a.segment.window)
-            return end_of(self.sweeps, self.service.port, "rst", arrived, opened)
+            end = end_of(self.sweeps, self.service.port, "rst", arrived, opened)
+            return self._by_chance(end)
         icmp = answers[0].packet.icmp
         kind = kind_of(icmp.version, icmp.type, icmp.code) if icmp is not None else RAN_OUT
         if self.symptom != "unreachable" or kind == RAN_OUT:
             return None
         return end_of(self.sweeps, self.service.port, kind)
+
+    def _by_chance(self, end: End | None) -> End | None:
+        """The end where SYNs are refused by turn or chance: any that came farther may have been spared nearer."""
+        chance = self.spread is not None and self.spread.fixed is False
+        return replace(end, low=1, router=None, own=False, stands="unknown") if end is not None and chance else end
 
     @cached_property
     def spread(self) -> Spread | None:
@@ -134,7 +140,9 @@ class Subject:
         for control in {answer.port for answer in self.elsewhere if answer.kind == "rst"}:
             mine, theirs = (self.sweeps.shaped(port, "signed") for port in (self.service.port, control))
             if len(mine) >= _SIGNED and len(theirs) >= _IGNORED and not any(echo.kind for echo in theirs):
-                answered = [echo for echo in mine if echo.kind == "rst" and echo.answer is not None]
+                # A guard against floods may refuse what comes after the attempts: that is another RST.
+                alike = {a.answer.ttl for a, _ in self.failing if a.answer is not None}
+                answered = [e for e in mine if e.kind == "rst" and e.answer is not None and e.answer.ttl in alike]
                 frames = [f.number for e in answered if e.answer is not None for f in (e.syn, e.answer)]
                 return Signed(control, tuple(frames) if len(answered) == len(mine) else ())
         return None

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from analyzers.attempts.attempt import Attempt
 from analyzers.attempts.closes import foreign_reset, unacknowledged
 from analyzers.attempts.hops import MOST_HOPS
-from analyzers.attempts.talk import greeting, last_words, listen
+from analyzers.attempts.talk import Talk, greeting, last_words, listen
 
 _TOO_SHORT_NS = 1_000_000_000  # several SYNs without answer are no silence when the capture ends sooner
 _LONG_ENOUGH_NS = 3_200_000_000  # nor is a single one: a router reports a dead neighbour after about 3.1 s
 _PATIENCE_NS = 3_000_000_000  # a server that says nothing for so long keeps silent, sooner it may just be slow
+_LONG_WAIT_NS = 5_000_000_000  # a server that has greeted sends its list of algorithms at once
 _TELLING_BYTES = 16  # of a server's first words, to say which protocol they are
 
 # Every symptom, worst to name first when attempts to one service failed in several ways equally often.
@@ -53,6 +54,8 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
             return "healthy"
         if talk.missing or talk.server.text_after:
             return "closed"
+        if left_waiting_ns(attempt, talk, watch) >= _LONG_WAIT_NS:
+            return "stalled"
         if talk.client.disconnect:
             return "healthy"  # the client said goodbye, so that the server closed
         if server_first and attempt.server_bytes > len(attempt.stream(client=False)):
@@ -87,6 +90,23 @@ def refused_first(attempt: Attempt) -> bool:
     ending = attempt.ending
     resets = [row for row in ending.rst_rows if not attempt.segments[row].client]
     return bool(ending.handshake == "half-open" and resets and ending.synack_rows and resets[0] < ending.synack_rows[0])
+
+
+def left_waiting_ns(attempt: Attempt, talk: Talk, watch: Watch) -> int:
+    """How long a client that had sent its list of algorithms waited for the server's, behind whose greeting nothing came until
+    the client gave up; 0 where something did."""
+    said = len(talk.server.text_before) + len(talk.server.banner) + 2
+    if (
+        talk.client.offer is None
+        or talk.server.offer is not None
+        or attempt.server_bytes > said
+        or closed_by_server(attempt)
+    ):
+        return 0
+    greeted = next((s.ts_ns for s in attempt.segments if not s.client and s.length), attempt.last_ns)
+    asked = next((s.ts_ns for s in attempt.segments if s.client and s.length and s.ts_ns >= greeted), attempt.last_ns)
+    until = attempt.first_close.ts_ns if attempt.first_close is not None else watch.last_ns
+    return max(0, until - asked)
 
 
 def closed_by_server(attempt: Attempt) -> bool:

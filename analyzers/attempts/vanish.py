@@ -52,13 +52,13 @@ def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | N
     }
     goes_on = next(iter(beyond), 0)
     ends = sweeps.ends(port)
-    target = min((echo.ttl for echo in ends.values()), default=pings.hop)
+    target = min((echo.ttl for echo in ends.values()), default=pings.hop if pings.hop > last else 0)
     flows = sweeps.flows_at(last + 1, port)
     enough = len(flows) >= MDA_FLOWS
-    before = enough and all(echo.kind == RAN_OUT for echo in flows)
+    before = enough and all(_on_the_way(echo, sweeps.target) for echo in flows)
     if enough and not any(echo.kind for echo in flows):
         # All of TCP goes the same way and vanishes: the next hop is not the target's where pings run out, that came with it.
-        before = _run_out(pings, last + 1, {sender_of(echo.ran_out) for echo in heard if echo.ttl == last})
+        before = _run_out(pings, last + 1, {sender_of(e.ran_out) for e in heard if e.ttl == last}, sweeps.target)
     own = min((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
     final = max(heard, key=lambda echo: echo.ttl, default=None)
     reached = beyond.get(goes_on) or (pings.reply if pings.hop > last else None)
@@ -69,11 +69,16 @@ def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | N
     )  # fmt: skip
 
 
-def _run_out(pings: Pings, ttl: int, before: set[str]) -> bool:
+def _on_the_way(echo: Echo, target: str) -> bool:
+    """Whether a probe ran out at a router that is not the target's own box, which passes others on."""
+    return echo.kind == RAN_OUT and sender_of(echo.ran_out) != target
+
+
+def _run_out(pings: Pings, ttl: int, before: set[str], target: str) -> bool:
     """Whether all pings run out at that hop, and did so at the hop before in the name of the same router."""
     here, nearer = pings.flows_at(ttl), pings.flows_at(ttl - 1)
     met = {sender_of(echo.ran_out) for echo in nearer}
-    return bool(here) and all(echo.kind == RAN_OUT for echo in here) and (ttl == 1 or met == before)
+    return bool(here) and all(_on_the_way(echo, target) for echo in here) and (ttl == 1 or met == before)
 
 
 def _over(sweeps: Sweeps, port: int, final: Echo | None) -> int:

@@ -10,7 +10,7 @@ from analyzers.path import CopiesTtl, LikeHop, Translated, VanishesBeyond
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.shapes import DamagedAnswered, InvalidNearer
 from analyzers.silence import Unanswered
-from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
+from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.trigger import WordsReset
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
@@ -123,6 +123,11 @@ CAUSES = (
         source="measured: a reset sent towards the server on its banner",
     ),
     Cause(
+        "mute.target.filter.one-sided", "a packet filter on the target host resets its own server", "server-host",
+        requires=(seen(NeverSpoke), seen(Forgotten, sure=True)), excludes=(seen(StillThere, everywhere=True),),
+        source="measured: a rule in the host's OUTPUT chain that rejects the greeting",
+    ),
+    Cause(
         "mute.network.firewall.drop", "a device on the path swallows what the server says", "firewall",
         requires=(seen(NeverSpoke), seen(StillThere, spoke=True)), supports=(seen(StillThere, spoke=True, few=True),),
         source="measured: a rule that drops the server's greeting",
@@ -140,8 +145,13 @@ CAUSES = (
         excludes=STUCK_ON_SIZE, source="measured: DROP and ICMP rejects on an established connection",
     ),
     Cause(
+        "stalled.target.filter.drop", "a packet filter on the target host swallows just this data, for what it says", "server-host",
+        requires=(seen(Stalled, NoAlgorithms, lost=True), seen(StillThere)), excludes=(seen(SmallerPassed), seen(SizeLimit)),
+        source="measured: a rule on the client's words in the host's INPUT chain",
+    ),
+    Cause(
         "stalled.network.firewall.drop", "a device on the path swallows just this data, for what it says", "firewall",
-        requires=(seen(Stalled), seen(StillThere)), excludes=(seen(SmallerPassed), seen(SizeLimit)),
+        requires=(seen(Stalled, NoAlgorithms, lost=True), seen(StillThere)), excludes=(seen(SmallerPassed), seen(SizeLimit)),
         source="unverified: filters of content that drop",
     ),
 )  # fmt: skip

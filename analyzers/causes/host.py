@@ -13,12 +13,12 @@ from analyzers.servers import SeveralMachines
 from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.spread import FlowsDiffer
-from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
+from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.trigger import WordsReset
 
 # Routes are not for one port: what a route keeps from one it keeps from all of the address.
 ALIVE = (
-    seen(AnswersPing),
+    seen(AnswersPing, farther=False),
     seen(RefusesUdp),
     seen(AnswersElsewhere, alike=True),
 )
@@ -54,6 +54,11 @@ CAUSES = (
     Cause(
         "mute.target.service.not-ssh", "a service that waits for the client to speak another protocol", "server-host",
         requires=(seen(NeverSpoke),), supports=HAS_IT, excludes=HAS_IT_NOT, source="measured with a silent listener",
+    ),
+    Cause(
+        "stalled.target.service.frozen", "the server has greeted and does not go on", "server-host",
+        requires=(seen(NoAlgorithms, lost=False),), excludes=(seen(NoAlgorithms, lost=True), seen(StillThere, spoke=True)),
+        source="measured with a server that stops behind its greeting",
     ),
     Cause(
         "stalled.target.host.died", "the target went away in the middle of the connection", "server-host",

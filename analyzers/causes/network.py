@@ -9,7 +9,7 @@ from analyzers.inband import LargePassed, SizeLimit, StillThere
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
-from analyzers.stalled import IcmpDuring, SmallerPassed, Stalled
+from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
 _BY_ROUTERS = sorted(BY_ROUTES & set(KINDS.values()))
@@ -46,13 +46,13 @@ CAUSES = (
     ),
     Cause(
         "stalled.network.path.mtu", "segments above a certain size vanish: a path MTU black hole", "router",
-        requires=(seen(Stalled, large=True),), supports=(seen(SmallerPassed), seen(SizeLimit)),
-        excludes=(seen(IcmpDuring, says="too-big"), seen(LargePassed)),
+        requires=(seen(Stalled, NoAlgorithms, large=True),), supports=(seen(SmallerPassed), seen(SizeLimit)),
+        excludes=(seen(IcmpDuring, says="too-big"), seen(LargePassed), seen(Stalled, small=True)),
         source="measured: KEXINIT repeated unanswered behind a filter for large packets",
     ),
     Cause(
         "stalled.network.path.lost", "the path stopped carrying packets", "router",
-        requires=(seen(Stalled),), excludes=(seen(SmallerPassed), seen(StillThere)), source="unverified",
+        requires=(seen(Stalled, NoAlgorithms),), excludes=(seen(SmallerPassed), seen(StillThere)), source="unverified",
     ),
     Cause(
         "stalled.network.router.undelivered", "a router reports that it cannot deliver the connection's packets any more",

@@ -16,7 +16,7 @@ CAUSES = (
         "closed.target.proxy.backend-failed", "a proxy accepted, tried its server for a while and gave up",
         "load-balancer", requires=(seen(ClosedWithoutWord),),
         supports=(seen(ClosedWithoutWord, pace="three-seconds", words="read", ssh=True),),
-        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(ClosedWithoutWord, words="unread"), seen(NotTheServers)),
+        excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(NotTheServers)),
         source="measured with HAProxy 2.6: 3.0 s when the server refuses, retries times connect timeout when it is silent",
     ),
     Cause(
@@ -42,8 +42,9 @@ CAUSES = (
     ),
     Cause(
         "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "unknown",
-        requires=(seen(NeverSpoke),), supports=(seen(ProxiedHandshake), seen(StillThere, spoke=False, half=False, everywhere=True)),
-        excludes=(seen(Forgotten, sure=True), seen(StillThere, spoke=True)),
+        requires=(seen(NeverSpoke),),
+        supports=(seen(ProxiedHandshake, behind=False), seen(StillThere, spoke=False, half=False, everywhere=True)),
+        excludes=(seen(Forgotten, sure=True), seen(StillThere, spoke=True), seen(ProxiedHandshake, behind=True)),
         source="measured: SYNPROXY before a host that drops",
     ),
     Cause(

@@ -78,7 +78,7 @@ def test_a_port_that_is_refused_like_another_is_no_control_for_it(tmp_path: Path
     assert "target" not in verdict(tmp_path, refused + sweep(80, 50040, {**ROUTERS, 4: CLOSED})).cause
 
 
-@pytest.mark.parametrize(("flows", "place"), [(5, (2, 3)), (0, (2, 4))])
+@pytest.mark.parametrize(("flows", "place"), [(5, (2, 3)), (0, (None, None))])
 def test_silence_is_placed_where_others_pass_and_the_next_hop_is_not_the_target(
     tmp_path: Path, flows: int, place: tuple[int | None, int | None]
 ) -> None:
@@ -136,3 +136,14 @@ def test_behind_a_syn_proxy_stands_who_closes(
     found = verdict(tmp_path, script + "+20 > client-port 999 port 9 . 1 ack 1")
     assert (found.place.hop_min, found.place.hop_max) == place
     assert "by a SYN proxy" in said(found)
+
+
+def test_what_runs_out_at_the_targets_own_box_does_not_run_out_before_the_target(tmp_path: Path) -> None:
+    """A NAT box that drops the port itself and passes all others on."""
+    script = "+0 > client-port 50001 S 9 ttl 64\n+1 > client-port 50001 S 9 ttl 64\n"
+    script += sweep(22, 50020, {1: "hop 1", 2: "hop 2", 3: "", 4: "", 5: ""})
+    passed = sweep(9, 50010, {1: "hop 1", 2: "hop 2", 3: "hop 3", 4: CLOSED, 5: CLOSED})
+    passed += "".join(sweep(9, 50011 + flow, {3: "hop 3"}) for flow in range(5))
+    later = "+9 > client-port 999 port 9 . 1 ack 1"
+    assert verdict(tmp_path, script + passed + later).cause == "silence.network.firewall.drop"
+    assert verdict(tmp_path, script + passed.replace("203.0.113.3", "198.51.100.1") + later).cause == "silence"

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from analyzers.attempts.icmp import KINDS
-from analyzers.model import Strength
+from analyzers.model import Strength, Verdict
 from tests.judge import BANNER, HANDSHAKE, LATER, said, verdict
+from tests.netprobe.live.test_polite import kexinit
 from tests.notation import SERVER4
 
 TALK = HANDSHAKE + BANNER + "+.02 < . 5012 ack 1012 ttl 60\n"
@@ -55,3 +56,22 @@ def test_an_error_in_the_targets_name_from_nearer_is_not_the_targets(tmp_path: P
 def test_errors_during_the_connection_name_who_stopped_it(tmp_path: Path, kind: str, sender: str, cause: str) -> None:
     found = verdict(tmp_path, stuck(1400, error(kind, sender)))
     assert (found.cause, found.strength) == (cause, Strength.INDICATED)
+
+
+def test_a_server_that_greets_and_then_sends_no_list_of_algorithms_is_not_well(tmp_path: Path) -> None:
+    """Its acknowledgements tell whether it has sent one that never came."""
+    asked = '+.001 > P. 1012 ack 5012 "' + "".join(f"\\x{byte:02x}" for byte in kexinit("curve25519-sha256")) + '"\n'
+    size = len(kexinit("curve25519-sha256"))
+
+    def left(seq: int, wait: float) -> Verdict:
+        waited = f"+.02 < . {seq} ack {1012 + size} ttl 60\n+{wait} > F. {1012 + size} ack 5012\n"
+        return verdict(tmp_path, HANDSHAKE + BANNER + asked + waited + LATER.format(9))
+
+    assert left(5012, 3).cause == "healthy.ssh"  # so long a server may take
+    frozen = left(5012, 15)
+    assert "then sent no list of algorithms for 15.0 s" in said(frozen)
+    assert frozen.cause == "stalled"
+    assert "stalled.network.path.mtu" not in {other.cause for other in frozen.alternatives}
+    lost = left(6100, 15)
+    assert "1,088 bytes that it sent and that never came" in said(lost)
+    assert "stalled.target.service.frozen" not in {other.cause for other in lost.alternatives}

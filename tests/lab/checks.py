@@ -167,6 +167,22 @@ def big_ones_vanish(seen: Observation) -> None:
     assert not any(len(f.payload) + head > limit for f in seen.at("router", out=True))
 
 
+def big_ones_vanish_back(seen: Observation) -> None:
+    assert seen.call["heard"].startswith("SSH-")
+    assert "SSH2_MSG_KEXINIT received" not in seen.said
+    limit = int(seen.scenario.parameters["mtu"]) - (52 if seen.scenario.family == 4 else 72)
+    sent, came = (
+        [f for f in seen.frames[node] if f.out == out and f.sport == seen.scenario.port] for node, out in ENDS
+    )
+    assert any(len(f.payload) > limit for f in sent)
+    assert came
+    assert not any(len(f.payload) > limit for f in came)
+    assert any(len(f.payload) > limit for f in seen.frames["server"] if not f.out)
+
+
+ENDS = (("server", True), ("client", False))
+
+
 def unable(seen: Observation) -> None:
     assert "no matching key exchange method found. Their offer: diffie-hellman-group14-sha1" in seen.said
 

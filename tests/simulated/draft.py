@@ -135,9 +135,10 @@ def holding(draft: Draft, truths: list[Truth]) -> list[Truth]:
     out = [truth for truth in truths if not truth.unless]
     if draft.bypassed:
         out += [truth for truth in truths if truth.unless in (draft.bypassed, draft.bypassed - 1)]
+        out += [replace(truth, hop=truth.hop + draft.longer) for truth in out if truth.hop > draft.bypassed]
         # What goes round meets the bypassed router too, coming from behind it.
-        first = {truth: draft.bypassed + (not truth.cause.endswith("ttl-exceeded")) for truth in out}
-        out += [replace(truth, hop=truth.hop + draft.longer) for truth in out if truth.hop >= first[truth]]
+        rounds = [truth for truth in out if truth.cause.endswith("ttl-exceeded")]
+        out += [replace(truth, hop=truth.hop + draft.longer + more) for truth in rounds for more in (0, 1, 2)]
     return out
 
 

@@ -179,8 +179,8 @@ def _rule(hook: str, line: str) -> Rule:
         return Rule(hook, act, icmp=tuple(names))
     if condition == "meta l4proto tcp":
         return Rule(hook, act)
-    if found := re.fullmatch(r"meta length > (\d+)", condition):
-        return Rule(hook, act, longer=int(found[1]))
+    if found := re.fullmatch(r"(?:ip6? saddr (\S+) )?meta length > (\d+)", condition):
+        return Rule(hook, act, source=found[1] or "", longer=int(found[2]))
     found = re.fullmatch(
         r"(?:ip6? saddr (\S+) )?tcp (dport|sport) (\d+)( @ih,0,32 0x5353482d)?( ct state new limit rate over 2/minute burst 1 packets)?",
         condition,
