@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from analyzers import (
+    accepted,
     after,
     alive,
     balance,
@@ -38,7 +39,8 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
-    after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, shapes.facts, inband.facts, trigger.facts,
+    after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, accepted.facts, shapes.facts, inband.facts,
+    trigger.facts,
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Packet filters, on the target host and on the path: they forge a RST, send an ICMP error, or drop."""
 
+from analyzers.accepted import ClosedFrom
 from analyzers.after import NeverSpoke
 from analyzers.attempts.icmp import KINDS
 from analyzers.closed import BareReset, ClosedWithoutWord, ForeignReset, MadeBefore, NotTheServers, TooSoon, WentOn
@@ -87,7 +88,8 @@ CAUSES = (
         "closed.network.firewall.injected-reset", "a device on the path reset the established connection", "firewall",
         requires=(seen(NotTheServers, WordsReset),),
         supports=(
-            seen(ForeignReset, telling=True), seen(WentOn), seen(TooSoon), seen(LikeHop), seen(MadeBefore), seen(WordsReset, filters=True),
+            seen(ForeignReset, telling=True), seen(WentOn), seen(TooSoon), seen(ClosedFrom), seen(MadeBefore),
+            seen(WordsReset, filters=True),
         ),
         source="measured: a string match in a router's FORWARD chain; CenTrace captures",
     ),
@@ -100,7 +102,7 @@ CAUSES = (
     Cause(
         "closed.target.filter.content", "a packet filter on the target host resets what the client says", "server-host",
         requires=(seen(BareReset), seen(WordsReset, WentOn)), supports=(seen(WordsReset, filters=True), seen(WentOn)),
-        excludes=(seen(TooSoon), seen(LikeHop), seen(MadeBefore), seen(ForeignReset, telling=True)),
+        excludes=(seen(TooSoon), seen(ClosedFrom), seen(MadeBefore), seen(ForeignReset, telling=True)),
         source="unverified: a string match in the host's INPUT chain",
     ),
     Cause(

@@ -1,5 +1,6 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
+from analyzers.accepted import ClosedFrom
 from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAgain, WindowShut
 from analyzers.alive import AnswersPing, RefusesUdp
 from analyzers.balance import Turns
@@ -7,7 +8,7 @@ from analyzers.closed import BareReset, ClosedWithoutWord, MadeBefore, NotTheSer
 from analyzers.inband import Forgotten, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.path import LikeHop, Translated
+from analyzers.path import Translated
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines
 from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
@@ -71,7 +72,8 @@ CAUSES = (
     ),
     Cause(
         "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),), excludes=(seen(TooSoon), seen(LikeHop), seen(WordsReset)),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
+        excludes=(seen(TooSoon), seen(ClosedFrom), seen(WordsReset)),
         source="measured: a tcp-reset rule put in place during a session",
     ),
     Cause(
