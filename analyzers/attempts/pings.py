@@ -70,6 +70,7 @@ class Signs:
 
     def __init__(self, signs: Iterable[tuple[int, Sign]]) -> None:
         self._about: dict[tuple[int, Address], list[Sign]] = defaultdict(list)
+        self._found: dict[tuple[int, Address], Pings] = {}  # an address may have thousands of services
         for trace, sign in signs:
             ip, icmp = sign.packet.ip, sign.packet.icmp
             if ip is None:
@@ -82,22 +83,30 @@ class Signs:
                 self._about[trace, ip.dst if icmp.echo == "request" else ip.src].append(sign)
 
     def pings(self, trace: int, address: Address) -> Pings:
-        signs = self._about.get((trace, address), [])
-        flows: dict[tuple[Address, int], list[Sign]] = defaultdict(list)
-        for sign in signs:
-            ip, asked = sign.packet.ip, _asked(sign.packet)
-            if ip is not None and asked is not None and ip.dst == address:
-                flows[ip.src, asked[1] if asked[0] == "echo" else -1].append(sign)
-        paths: list[Path] = []
-        singles: list[Echo] = []
-        answers = _answers(signs, address)
-        for (source, ident), requests in flows.items():
-            echoes = tuple(_echoes(requests, answers, source))
-            if len({echo.ttl for echo in echoes if echo.ttl <= MOST_HOPS}) >= FLOW:
-                paths.append(Path(max(0, ident), 0, ident >= 0, echoes))
-            else:
-                singles += echoes
-        return Pings(tuple(paths), tuple(singles), _udp(signs, address))
+        """What an address got, as seen from one place."""
+        if (trace, address) not in self._about:
+            return NO_PINGS
+        if (trace, address) not in self._found:
+            self._found[trace, address] = _pings(self._about[trace, address], address)
+        return self._found[trace, address]
+
+
+def _pings(signs: Sequence[Sign], address: Address) -> Pings:
+    flows: dict[tuple[Address, int], list[Sign]] = defaultdict(list)
+    for sign in signs:
+        ip, asked = sign.packet.ip, _asked(sign.packet)
+        if ip is not None and asked is not None and ip.dst == address:
+            flows[ip.src, asked[1] if asked[0] == "echo" else -1].append(sign)
+    paths: list[Path] = []
+    singles: list[Echo] = []
+    answers = _answers(signs, address)
+    for (source, ident), requests in flows.items():
+        echoes = tuple(_echoes(requests, answers, source))
+        if len({echo.ttl for echo in echoes if echo.ttl <= MOST_HOPS}) >= FLOW:
+            paths.append(Path(max(0, ident), 0, ident >= 0, echoes))
+        else:
+            singles += echoes
+    return Pings(tuple(paths), tuple(singles), _udp(signs, address))
 
 
 def _echoes(requests: Sequence[Sign], answers: _Answers, source: Address) -> Iterator[Echo]:
