@@ -16,6 +16,7 @@ from analyzers import (
     maker,
     origin,
     path,
+    receipts,
     reset,
     servers,
     shapes,
@@ -40,7 +41,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
     after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, accepted.facts, shapes.facts, inband.facts,
-    trigger.facts,
+    trigger.facts, receipts.facts,
 )  # fmt: skip
 
 
@@ -196,7 +197,9 @@ def _place(subject: Subject, facts: list[Fact], winners: Sequence[Weighed]) -> P
     address = senders.pop() if senders else None
     if address is None and actor in ("server-host", "load-balancer"):
         address = str(subject.service.address)
-    return Place(low if low == high else None, low, high, address, actor)
+    said = [fact for fact in placed if fact.hop_min is not None or fact.hop_max is not None]
+    or_back = bool(said) and all(fact.or_back for fact in said)
+    return Place(low if low == high else None, low, high, address, actor, or_back)
 
 
 def _alternatives(winners: Sequence[Weighed], others: Sequence[Weighed]) -> Iterator[Alternative]:

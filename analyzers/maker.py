@@ -127,6 +127,7 @@ class ResetMaker(Placed):
     made_by: str
     stands: str
     hop_is: str = ""  # whose report the hop's time-exceeded was: "other" than the target's address, or "" unknown
+    received: bool = False  # SYNs get through to the address itself before they are refused
     swept: bool = False
 
     def text(self) -> str:
@@ -203,10 +204,12 @@ def facts(subject: Subject) -> Iterator[Fact]:
         frames = tuple(sorted({rst.number, *(f for d in distances for f in d.frames)}))
         count = sum(count for _, _, count in refusals)
         beside = 1 if stands == "nearer" and not routers(rst.ttl) and not routers(refusals[0][0].ttl) else None
+        receipt = subject.receipt
         swept = end is not None and end.stands == "before" and end.forwarding == "yes" and end.clear
         yield ResetMaker(
             frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside, swept=swept,
             hop_is="other" if end is not None and end.router and end.own else "",
+            received=receipt is not None and receipt.came and receipt.refused and receipt.ttl == rst.ttl,
         )  # fmt: skip
 
 

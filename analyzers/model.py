@@ -73,11 +73,13 @@ class Fact:
 @fact
 class Placed(Fact):
     """A fact that also tells where a device stands: hops from the point of capture, at least and at most, None where it
-    does not say; `sender` is the address that the device gave itself, "" where it gave none."""
+    does not say; `sender` is the address that the device gave itself, "" where it gave none. `or_back`: unless it is the answer
+    that gets lost, which it may anywhere on its way back."""
 
     hop_min: int | None = None
     hop_max: int | None = None
     sender: str = ""
+    or_back: bool = False
 
 
 @fact
@@ -128,13 +130,15 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the acting device stands: hops are counted from the point of capture, None where the evidence does not say."""
+    """Where the acting device stands: hops are counted from the point of capture, None where the evidence does not say; or,
+    with `or_back`, anywhere on the way back, if it is the answer that gets lost."""
 
     hop: int | None = None
     hop_min: int | None = None
     hop_max: int | None = None
     address: str | None = None
     actor: str = "unknown"
+    or_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

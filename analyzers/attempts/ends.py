@@ -8,9 +8,10 @@ reports passed, tell the two apart (knowledge base T1 to T3). The second lies wh
 from dataclasses import dataclass, replace
 from functools import reduce
 
+from analyzers.attempts.echoes import Echo
 from analyzers.attempts.hops import MDA_FLOWS, routers
 from analyzers.attempts.reflection import reflection
-from analyzers.attempts.sweeps import Echo, Path, Router, Sweeps
+from analyzers.attempts.sweeps import Path, Router, Sweeps
 
 _NO_CONTAINER = 2  # a container is one hop behind its host: a box that passes on farther than that is no mere host
 
@@ -89,6 +90,8 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End
             back = routers(first.answer.ttl) + 1
             silent = low not in path.routers()  # small TTLs may be dropped where they are: then the refuser is nearer
             low, high = (min(low, back) if silent else low), max(high, back)
+    if first.kind == "rst" and router is None:
+        low = min(low, _answered_from(sweeps, path.port, first))
     before = path.at(last)
     frames = [first.syn.number, first.answer.number, *([before.ran_out.number] if before and before.ran_out else [])]
     frames += [echo.answer.number for echo in others.values() if echo.answer]
@@ -99,6 +102,15 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End
         stands=_stands(sweeps, path.port, first, (low, high), last, others), target=target, last=last, copies=copies,
         frames=tuple(sorted(frames)),
     )  # fmt: skip
+
+
+def _answered_from(sweeps: Sweeps, port: int, first: Echo) -> int:
+    """The TTL from which on any port is answered in the target's name over as many routers as this one's refusal: the probe of this
+    port that got there may be lost."""
+    assert first.answer is not None
+    back = routers(first.answer.ttl)
+    others = [path.begins("rst", "syn-ack") for path in sweeps.elsewhere(port)]
+    return min((e.ttl for e in others if e and e.answer and routers(e.answer.ttl) == back), default=first.ttl)
 
 
 def _clear(sweeps: Sweeps, path: Path, begins: int, at_target: dict[int, int], others: dict[Path, Echo]) -> bool:
@@ -130,7 +142,8 @@ def _picked(
     assert first.answer is not None
     here = [met[hop] for hop in (low, high) if hop in met and met[hop].address != target]
     if first.answer.icmp and first.sender != target:
-        named = [router for router in here if router.address == first.sender]
+        # With the probe that would have met it lost, its hop is nearer than those two.
+        named = [router for hop, router in met.items() if hop <= high and router.address == first.sender]
         if len(named) == 1:
             return named[0].hop, named[0].hop, named[0]
         if low != high and len(here) == 1 and here[0].hop == low:

@@ -18,3 +18,7 @@ KINDS: dict[tuple[int, int, int], str] = {
 def kind_of(version: int, icmp_type: int, code: int) -> str:
     """The word for an ICMP error's type and code."""
     return KINDS.get((version, icmp_type, code), f"icmp-{icmp_type}-{code}")
+
+
+BAD_HEADER = kind_of(4, 12, 0)
+"""A parameter problem: somebody finds an option of the IP header wrong."""

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzers.attempts.attempt import Segment
+from analyzers.attempts.echoes import Echo
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT, kind_of
-from analyzers.attempts.sweeps import FLOW, Echo, Path
+from analyzers.attempts.sweeps import FLOW, Path
 from captures.decoded import Sign
 from captures.packet import Address, Icmp, Packet
 

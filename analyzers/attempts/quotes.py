@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from analyzers.attempts.attempt import Segment
+from analyzers.attempts.echoes import Echo
 from analyzers.attempts.reflection import DSCP
-from analyzers.attempts.sweeps import Echo, Path
+from analyzers.attempts.sweeps import Path
 from captures.packet import Ip, Packet, Tcp, flag_letters
 
 NONE = "none"  # how an option reads that is not there

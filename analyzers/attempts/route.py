@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from analyzers.attempts.attempt import Segment
+from analyzers.attempts.echoes import Echo, sender_of
 from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.quotes import Change, Rewrite, changed, rewrites
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.sweeps import Echo, Path, Sweeps, sender_of
+from analyzers.attempts.sweeps import Path, Sweeps
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from functools import cached_property
 from itertools import groupby
 
 from analyzers.attempts.attempt import Segment
+from analyzers.attempts.echoes import Echo, sender_of
 from analyzers.attempts.hops import FAR_TTLS, enough, initial_ttl
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.reflection import reflection
-from analyzers.attempts.sweeps import Echo, Path, Sweeps, sender_of
+from analyzers.attempts.sweeps import Path, Sweeps
 
 _AGAIN = 6  # times that a flow was asked again and fared the same: chance alone rarely does that
 _OF_EACH = 2

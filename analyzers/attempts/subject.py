@@ -15,6 +15,7 @@ from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.pings import Pings
+from analyzers.attempts.receipts import Receipt, receipt_of
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.spread import Fork, Spread, fork_of, spread_of
@@ -165,6 +166,11 @@ class Subject:
     def lost(self) -> Vanished | None:
         """Where silent SYNs vanish, if a sweep showed it."""
         return vanished(self.sweeps, self.service.port, self.pings) if self.sweeps else None
+
+    @cached_property
+    def receipt(self) -> Receipt | None:
+        """Whether SYNs to the port get through to the target, whatever then becomes of them, if that was asked."""
+        return receipt_of(self.sweeps, self.service.port) if self.sweeps and not self.came_through else None
 
     @cached_property
     def symptom(self) -> str:

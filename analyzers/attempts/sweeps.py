@@ -5,54 +5,23 @@ from the next TTL on. What refuses before routing, or is the end of the way, ref
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from analyzers.attempts.attempt import Attempt, Recall, Segment, asked, materialise
+from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
 from analyzers.attempts.columns import Array
+from analyzers.attempts.echoes import Echo, echoes, sender_of
 from analyzers.attempts.hops import FAR_TTLS, MOST_HOPS, routers
-from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.reflection import DSCP, reflection
-from analyzers.attempts.strays import Strays, about
-from captures.packet import ACK, FIN, RST, SYN, Address
+from analyzers.attempts.strays import Strays
+from captures.packet import Address
 
 FLOW = 3  # TTLs of one flow that make a sweep
 _MOST = 512  # probes to one address that are looked at
-
-
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """What a SYN with this TTL got back: `kind` is syn-ack, rst, an ICMP kind, or "" when nothing came; `tries` were sent,
-    and `syn` is the last one before the answer.
-
-    `ran_out` is the time-exceeded error where a router sent one, though something else answered as well; `torn` when one SYN
-    was both accepted and refused.
-    """
-
-    ttl: int
-    kind: str
-    syn: Segment
-    answer: Segment | None
-    ran_out: Segment | None
-    tries: int
-    torn: bool = False
-
-    @property
-    def shape(self) -> str:
-        """What is odd about the SYN: signed (TCP-MD5), damaged (wrong checksum), synfin, or "" for nothing."""
-        tcp = self.syn.tcp
-        if tcp.option(19) is not None:
-            return "signed"
-        return "synfin" if tcp.flags & FIN else "damaged" if tcp.checksum_ok is False else ""
-
-    @property
-    def sender(self) -> str:
-        """The address that the answer bears, "" without one."""
-        return sender_of(self.answer)
 
 
 @dataclass(frozen=True)
@@ -201,11 +170,6 @@ def _by_stack(echo: Echo) -> bool:
     return answer is not None and reflection(echo.syn, answer) == "copied"
 
 
-def sender_of(segment: Segment | None) -> str:
-    """The source address that a packet bears, "" for none."""
-    return str(segment.packet.ip.src) if segment is not None and segment.packet.ip is not None else ""
-
-
 def by_target(ledger: Ledger) -> dict[Address, list[int]]:
     """The attempts whose SYN has a small TTL, by server address."""
     syn = np.array([e.syn_rows[0] if e.syn_rows else -1 for e in ledger.endings])[ledger.story]
@@ -239,15 +203,15 @@ def sweeps(
         # Where TTLs rise up to these, they are part of the sweep.
         apart = FAR_TTLS if (client, port) not in climbing else ()
         far, near = [m for m in members if _ttl(m) in apart], [m for m in members if _ttl(m) not in apart]
-        singles += [(port, echo) for echo in _echoes(far, strays)]
+        singles += [(port, echo) for echo in echoes(far, strays)]
         if len(set(map(_ttl, near))) >= FLOW:
-            paths.append(Path(client_port, port, True, tuple(_echoes(near, strays))))
+            paths.append(Path(client_port, port, True, tuple(echoes(near, strays))))
         else:
             changing[client, port] += near
-            singles += [(port, echo) for echo in _echoes(near, strays)]
+            singles += [(port, echo) for echo in echoes(near, strays)]
     for (_, port), members in changing.items():
         if len({attempt.syns[0].ttl for attempt in members}) >= FLOW:
-            paths.append(Path(0, port, False, tuple(_echoes(members, strays))))
+            paths.append(Path(0, port, False, tuple(echoes(members, strays))))
     return Sweeps(paths, str(target), singles)
 
 
@@ -261,34 +225,3 @@ def _unmistakable(strays: Strays, flows: Iterable[Sequence[Attempt]]) -> Strays:
         return strays
     bore = Counter((attempt.trace, attempt.syns[0].tcp.seq) for members in flows for attempt in members)
     return {key: errors for key, errors in strays.items() if bore[key] == 1}
-
-
-def _echoes(members: Sequence[Attempt], strays: Strays) -> Iterator[Echo]:
-    """One echo per TTL: a word of the target's counts more than an ICMP error, and that more than silence."""
-    by_ttl: dict[int, list[Attempt]] = defaultdict(list)
-    for attempt in members:
-        by_ttl[attempt.syns[0].ttl].append(attempt)
-    for ttl in sorted(by_ttl):
-        came = [(attempt, list(_answers(attempt, strays))) for attempt in by_ttl[ttl]]
-        answers = [(*pair, attempt.syns) for attempt, pairs in came for pair in pairs]
-        torn = any({"rst", "syn-ack"} <= {kind for kind, _ in pairs} for _, pairs in came)
-        ran_out = next((segment for kind, segment, _ in answers if kind == RAN_OUT), None)
-        best = min(answers, key=lambda one: (one[0] not in ("rst", "syn-ack"), one[0] == RAN_OUT), default=None)
-        tries = sum(len(attempt.syns) for attempt in by_ttl[ttl])
-        if best is None:
-            yield Echo(ttl, "", by_ttl[ttl][0].syns[0], None, ran_out, tries)
-        else:
-            kind, answer, syns = best
-            yield Echo(ttl, kind, asked(syns, answer), answer, ran_out, tries, torn)
-
-
-def _answers(attempt: Attempt, strays: Strays) -> Iterator[tuple[str, Segment]]:
-    changed = about(attempt.syns[0], attempt.trace, strays) if strays else []
-    for segment in (*attempt.segments, *changed):
-        if segment.icmp and (segment.client or segment in changed) and segment.packet.icmp is not None:
-            icmp = segment.packet.icmp
-            yield kind_of(icmp.version, icmp.type, icmp.code), segment
-        elif not segment.client and segment.has(SYN | ACK):
-            yield "syn-ack", segment
-        elif not segment.client and segment.has(RST):
-            yield "rst", segment

@@ -4,21 +4,24 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from analyzers.attempts.attempt import Segment
-from analyzers.attempts.hops import MDA_FLOWS
+from analyzers.attempts.echoes import Echo, sender_of
+from analyzers.attempts.hops import MDA_FLOWS, MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.pings import NO_PINGS, Pings
-from analyzers.attempts.sweeps import Echo, Router, Sweeps, sender_of
+from analyzers.attempts.sweeps import Router, Sweeps
 
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
     """SYNs to a port get no answer beyond hop `last` (0: not even there).
+    `least` is the hop that all flows reach which get lost.
     `goes_on` is a port whose SYNs are answered there or farther, 0 when there is none; `pinged` whether pings are; `target` the
     hop of the address, where another port of it is answered as by its stack, or pings are (`by_ping`), 0 for unknown;
     `translated` that of a box which translates in its name, 0 for none; `over` is a port of which a SYN that met the same router at
     hop `last` was answered, 0 for none."""
 
     last: int
+    least: int
     goes_on: int
     pinged: bool
     before: bool  # none of so many flows as leave no doubt is answered by the target at the hop behind the last
@@ -63,8 +66,9 @@ def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | N
     final = max(heard, key=lambda echo: echo.ttl, default=None)
     reached = beyond.get(goes_on) or (pings.reply if pings.hop > last else None)
     frames = [f.number for f in (*_frames(final), *_frames(reached))]
+    least = min(path.last_router(MOST_HOPS + 1, sweeps.target) for path in lost)
     return Vanished(
-        last=last, goes_on=goes_on, pinged=pings.hop > last, before=before, target=target, by_ping=not ends, tries=tries,
+        last=last, least=least, goes_on=goes_on, pinged=pings.hop > last, before=before, target=target, by_ping=not ends, tries=tries,
         translated=own, over=_over(sweeps, port, final), frames=tuple(sorted(frames)),
     )  # fmt: skip
 

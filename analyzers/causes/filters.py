@@ -8,6 +8,7 @@ from analyzers.inband import Forgotten, SizeLimit, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import CopiesTtl, LikeHop, Translated, VanishesBeyond
+from analyzers.receipts import OptionAccepted, RefusedBefore, SynNotReceived, SynReceived
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.shapes import DamagedAnswered, InvalidNearer
 from analyzers.silence import Unanswered
@@ -39,8 +40,10 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=(
             *(seen(ResetMaker, made_by=maker, stands="nearer") for maker in ("filter", "unlike-stack", "unknown")),
-            *(seen(ResetMaker, made_by="filter", stands=where) for where in ("same", "beside")),  # in the cable before the host
+            # in the cable before the host
+            *(seen(ResetMaker, made_by="filter", stands=where, received=False) for where in ("same", "beside")),
             seen(ResetsDisagree), seen(AcceptedToo), seen(CopiesTtl), seen(DamagedAnswered),
+            seen(RefusedBefore, OptionAccepted),
             seen(LikeHop, forwarding="yes", clear=True),
         ),
         proof=(seen(ResetMaker, made_by="filter", stands="nearer", swept=True, hop_is="other"),),
@@ -70,12 +73,13 @@ CAUSES = (
     ),
     Cause(
         "silence.target.filter.drop", "a packet filter on the target host drops the packets", "server-host",
-        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True),),
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True), seen(SynReceived)),
         source="measured with iptables, nftables, ufw; the default of most host firewalls",
     ),
     Cause(
         "silence.target.filter.stealth", "Windows with its firewall on keeps silent where nothing listens (stealth mode)", "server-host",
-        requires=(seen(Unanswered),), source="Microsoft KB 2586744 and dd448557, read; BSD: blackhole(4)",
+        requires=(seen(Unanswered),), supports=(seen(SynReceived),), excludes=(seen(SynReceived, SynNotReceived, closed=True),),
+        source="Microsoft KB 2586744 and dd448557, read; BSD: blackhole(4)",
     ),
     Cause(
         "silence.network.firewall.drop", "a firewall or cloud rule on the path drops the packets", "firewall",

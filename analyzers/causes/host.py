@@ -9,6 +9,7 @@ from analyzers.inband import Forgotten, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import Translated
+from analyzers.receipts import OptionAccepted, RefusedBefore, SynNotReceived, SynReceived
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines
 from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
@@ -34,6 +35,7 @@ CAUSES = (
         excludes=(
             seen(AcceptedToo), seen(SeveralMachines), seen(FlowsDiffer, mixed=True), seen(ResetMaker, stands="relay"),
             seen(Translated, before_end=True), seen(DamagedAnswered), seen(InvalidNearer), seen(SignedAnswered),
+            seen(RefusedBefore, OptionAccepted),
         ),
         source="RFC 9293 section 3.10.7.1; measured on Linux",
     ),
@@ -44,8 +46,8 @@ CAUSES = (
     ),
     Cause(
         "silence.target.listener.queue-full", "the listener's accept queue is full, so the host drops new SYNs",
-        "server-host", requires=(seen(Unanswered),), supports=(seen(ListenerFull),),
-        source="measured with a stopped sshd; Linux net/ipv4/tcp_input.c",
+        "server-host", requires=(seen(Unanswered),), supports=(seen(ListenerFull), seen(SynReceived, ignored=False)),
+        excludes=(seen(SynNotReceived),), source="measured with a stopped sshd; Linux net/ipv4/tcp_input.c",
     ),
     Cause(
         "mute.target.service.frozen", "the service accepted through its kernel but does not run", "server-host",

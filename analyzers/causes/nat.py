@@ -5,6 +5,7 @@ from analyzers.balance import Rotation, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import Translated, VanishesBeyond
+from analyzers.receipts import OptionAccepted, RefusedBefore
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines, SeveralServers
 from analyzers.silence import AnswersElsewhere, Unanswered
@@ -20,7 +21,7 @@ CAUSES = (
             *(seen(ResetMaker, made_by=maker, stands="nearer", hop_is="") for maker in ("unlike-stack", "unknown")),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
-        excludes=(seen(FlowsDiffer, mixed=True), seen(Turns, alternates=True), seen(AcceptedToo)),
+        excludes=(seen(FlowsDiffer, mixed=True), seen(Turns, alternates=True), seen(AcceptedToo), seen(RefusedBefore, OptionAccepted)),
         source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(
@@ -33,7 +34,7 @@ CAUSES = (
             ),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
-        source="measured: DNAT to a host with a closed port",
+        excludes=(seen(OptionAccepted),), source="measured: DNAT to a host with a closed port",
     ),
     Cause(
         "reset.backend.filter", "the port is forwarded to a host behind the address, whose packet filter refuses with a RST",

@@ -28,7 +28,7 @@ probes = _together(
     click.option(
         "--only-syn",
         is_flag=True,
-        help="Send plain SYNs only: no signed, damaged or contradictory ones (SYN with FIN).",
+        help="Send plain SYNs only: no signed, damaged or contradictory ones (SYN with FIN), none with IP options.",
     ),
     click.option(
         "-w",

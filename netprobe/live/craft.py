@@ -14,6 +14,7 @@ from netprobe.live.flow import DSCP
 SIGNED = bytes.fromhex("020405b40101" + "1312" + "5a" * 16)  # MSS, and a TCP-MD5 signature of no key (RFC 2385)
 WINDOW = 64_240
 OPTIONS = bytes.fromhex("020405b40402080a000000010000000001030307")  # MSS 1460, SACK, timestamps, window scale 7
+_RECORD_ROUTE, _FIRST_PLACE, _MOST_ROOM = 7, 4, 9
 _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _LABEL = 0x6E705
 
@@ -67,15 +68,26 @@ def _pseudo(ends: Ends, length: int, protocol: int) -> bytes:
     return ip_address(ends.source).packed + ip_address(ends.target).packed + struct.pack(">II", length, protocol)
 
 
+def recorded(room: int, spoilt: bool) -> bytes:
+    """An IPv4 record-route option (RFC 791) for so many addresses, at most nine; `spoilt`: with a part of a place behind them, which
+    whoever has to write into it finds wrong, else already full, so that nobody does."""
+    size = 3 + 4 * min(room, _MOST_ROOM) + spoilt
+    option = bytes((_RECORD_ROUTE, size, _FIRST_PLACE if spoilt else size + 1)) + bytes(size - 3)
+    return option + bytes(-size % 4)
+
+
 def packet(
-    ends: Ends, payload: bytes, ttl: int, ip_id: int = 0, tos: int = DSCP, protocol: int = _TCP, label: int = 0
+    ends: Ends, payload: bytes, ttl: int, ip_id: int = 0, tos: int = DSCP, protocol: int = _TCP, label: int = 0,
+    options: bytes = b"",
 ) -> bytes:  # fmt: skip
-    """The segment in its IP packet; of IPv4 the kernel fills in length and checksum. IPv6 bears one flow label for a flow,
-    of our own where `label` is 0."""
+    """The segment in its IP packet; of IPv4 the kernel fills in length and checksum, and `options` stand in its header. IPv6 bears
+    one flow label for a flow, of our own where `label` is 0."""
     source, target = ip_address(ends.source).packed, ip_address(ends.target).packed
     if len(source) == 4:
-        head = struct.pack(">BBHHHBBH", 0x45, tos, 20 + len(payload), ip_id, 0x4000, ttl, protocol, 0)
-        total = ones_complement_sum(head + source + target)
-        return head[:10] + struct.pack(">H", ~total & 0xFFFF) + source + target + payload
+        size = 20 + len(options)
+        head = struct.pack(">BBHHHBBH", 0x40 | size // 4, tos, size + len(payload), ip_id, 0x4000, ttl, protocol, 0)
+        behind = source + target + options
+        total = ones_complement_sum(head + behind)
+        return head[:10] + struct.pack(">H", ~total & 0xFFFF) + behind + payload
     label = label or (_LABEL ^ ends.sport) & 0xFFFFF
     return struct.pack(">IHBB", 6 << 28 | tos << 20 | label, len(payload), protocol, ttl) + source + target + payload

@@ -14,22 +14,24 @@ from netprobe.live.trace import Sweep, Tracer
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
 _OTHERS = (CONTROL_PORT, *USUAL_PORTS)
+_RECORDED_HOPS = 10  # an IPv4 header has room to record nine
 
 
 class Locator:
     """The questions about one failing port, asked through a tracer.
 
     `sport` is the source port of the connection that failed, 0 to ask with another; `limited`: whoever answers limits how often,
-    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `flows`: so many more to the port;
+    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `receipts`: they may, and IP can
+    record routes; `flows`: so many more to the port;
     `met`: the kinds of answers that connections have got, where flows may differ in that, else None.
     """
 
     def __init__(
         self, tracer: Tracer, port: int, sport: int, limited: bool, odd: bool, flows: int, tell: Callable[[str], None],
-        met: Callable[[], set[str]] | None = None,
+        met: Callable[[], set[str]] | None = None, receipts: bool = False,
     ) -> None:  # fmt: skip
         self._tracer, self._port, self._sport, self._tell = tracer, port, sport, tell
-        self._limited, self._odd, self._flows = limited, odd, flows
+        self._limited, self._odd, self._flows, self._receipts = limited, odd, flows, receipts
         self._spread = Spread(tracer, port, CONTROL_PORT, met) if met is not None else None
         self._knocks: list[Sweep] = []
         self._singles: list[Sweep] = []
@@ -43,6 +45,7 @@ class Locator:
             self._ask_oddly()
             self._tracer.ask(*batch)
         self._ask_oddly()
+        self._ask_for_receipts()
         self._tracer.watch()
         for port, way in self._ways.items():
             if (ending := way.heard.get(way.end)) is not None:
@@ -122,4 +125,17 @@ class Locator:
         control = self._tracer.answers.get(CONTROL_PORT)
         if self._odd and control is not None and control.kind == "rst":
             self._odd = False
-            self._tracer.odd(self._port, CONTROL_PORT)
+            port, signed = self._port, (CONTROL_PORT, "signed")
+            self._tracer.odd([(port, "signed"), signed, (port, "synfin")] * 2 + [signed, (port, "damaged")])
+
+    def _ask_for_receipts(self) -> None:
+        """Where the port keeps silent, or refuses at the hop at which others are answered: do SYNs get through to the target?"""
+        ends = {port: way.end for port, way in self._ways.items() if port != self._port and way.end}
+        control = CONTROL_PORT if CONTROL_PORT in ends else next(iter(ends), 0)
+        if not self._receipts or not control or not 0 < ends[control] <= _RECORDED_HOPS:
+            return
+        if self._ways[self._port].end in (0, ends[control]):
+            mine, theirs = (self._port, "spoilt"), (control, "spoilt")
+            plain = (self._port, "recorded")
+            asked = [mine, theirs, plain, mine, plain, (control, "recorded"), mine, theirs]
+            self._tracer.odd(asked, ends[control] - 1)

@@ -5,19 +5,20 @@ which an answer acknowledges and an ICMP error quotes. The kernel resets what is
 other's answers is asked in one round, and waited for once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT
-from captures.packet import FIN, INBOUND, SYN
-from netprobe.live.craft import OPTIONS, SIGNED, Ends, damaged, packet, segment
+from captures.packet import ACK, FIN, INBOUND, SYN
+from netprobe.live.craft import OPTIONS, SIGNED, Ends, damaged, packet, recorded, segment
 from netprobe.live.heard import Heard, answer_in
 from netprobe.live.network import Network, Recording
 
 FULL_TTL = 64
 MOST_PACKETS = 150  # to one address in one diagnosis
 _LEAST = 3  # TTLs of one flow: fewer are no sweep for whoever reads the evidence
+_NOTHING = 0x10000  # acknowledged though nobody said it
 _STEP = 8  # hops asked more when the end did not show
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
 _LITTLE_QUIET_S = 0.04
@@ -139,16 +140,15 @@ class Tracer:
                     self._send(sweep, ttl)
             self._listen([sweep for sweep, _ in batch])
 
-    def odd(self, port: int, control: int) -> None:
-        """SYNs of odd shapes to the refused port, signed ones to a control port too: what answers these is no TCP stack, or
-        not the one that answers plain SYNs. They bear the largest TTL of a probe, so that nobody takes them for attempts."""
-        for to, shape in [(port, "signed"), (control, "signed"), (port, "synfin")] * 2 + [
-            (control, "signed"),
-            (port, "damaged"),
-        ]:
+    def odd(self, asked: Iterable[tuple[int, str]], room: int = 0) -> None:
+        """SYNs of odd shapes (see `sweeps.Echo.shape`) to ports. They bear the largest TTL of a probe, so that nobody takes them for
+        attempts; `room` is what record-route options have. Those that wait for no report are followed by an ACK out of nothing."""
+        for to, shape in asked:
             sweep = Sweep(to, self._network.hold())
-            self._send(sweep, MOST_HOPS, shape)
+            self._send(sweep, MOST_HOPS, shape, room)
             self._odd.append(sweep)
+            if shape == "recorded":
+                self._send(sweep, MOST_HOPS, "ack")
         self._odd_since = self._network.now()
 
     def watch(self) -> None:
@@ -158,7 +158,7 @@ class Tracer:
             self._turn(left)
             self._take()
 
-    def _send(self, sweep: Sweep, ttl: int, shape: str = "") -> None:
+    def _send(self, sweep: Sweep, ttl: int, shape: str = "", room: int = 0) -> None:
         sweep.heard.setdefault(ttl, None)
         if self.sent >= self._most_packets:
             return
@@ -166,10 +166,16 @@ class Tracer:
         seq = (sweep.sport << 16) + (ttl << 8)
         self._probes[sweep.sport, seq & 0xFFFFFFFF] = sweep, ttl
         ends = Ends(self._source, sweep.sport, self._address, sweep.port)
-        whole = segment(ends, seq, SYN | FIN if shape == "synfin" else SYN, SIGNED if shape == "signed" else OPTIONS)
+        if shape == "ack":
+            whole = segment(ends, seq + 1, ACK, b"", ack=_NOTHING)
+        else:
+            whole = segment(
+                ends, seq, SYN | FIN if shape == "synfin" else SYN, SIGNED if shape == "signed" else OPTIONS
+            )
         whole = damaged(whole) if shape == "damaged" else whole
         self._pause(self._next - self._network.now())
-        self._network.send(packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl))
+        options = recorded(room, shape == "spoilt") if shape in ("spoilt", "recorded") else b""
+        self._network.send(packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl, options=options))
         self._next = self._network.now() + _APART_S
 
     def _listen(self, asked: Sequence[Sweep]) -> None:

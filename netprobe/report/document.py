@@ -81,7 +81,10 @@ def _verdict(service: Service, verdict: Verdict, names: Sequence[str], live: boo
     place = verdict.place
     return {
         "outcome": verdict.outcome, "cause": verdict.cause, "strength": verdict.strength.word,
-        "place": {"hop": place.hop, "hop_min": place.hop_min, "hop_max": place.hop_max, "address": place.address, "actor": place.actor},
+        "place": {
+            "hop": place.hop, "hop_min": place.hop_min, "hop_max": place.hop_max, "address": place.address, "actor": place.actor,
+            "or_back": place.or_back,
+        },
         "summary": verdict.summary,
         "evidence": [{"text": e.text, **frames(e.frames, names)} for e in verdict.evidence],
         "alternatives": [{"cause": a.cause, "strength": a.strength.word, "why": a.why} for a in verdict.alternatives],

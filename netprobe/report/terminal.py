@@ -138,7 +138,7 @@ def place_text(verdict: Verdict) -> str:
         parts.append(f"hop {place.hop_min} {joined} {place.hop_max} from the point of capture")
     elif place.hop_min is not None:
         parts.append(f"hop {place.hop_min} from the point of capture, or beyond")
-    return ", ".join(parts)
+    return ", ".join(parts) + ("; unless it is the answer that gets lost, on its way back" if place.or_back else "")
 
 
 def frame_text(ids: Sequence[int], names: Sequence[str]) -> str:

@@ -78,7 +78,7 @@ def test_a_port_that_is_refused_like_another_is_no_control_for_it(tmp_path: Path
     assert "target" not in verdict(tmp_path, refused + sweep(80, 50040, {**ROUTERS, 4: CLOSED})).cause
 
 
-@pytest.mark.parametrize(("flows", "place"), [(5, (2, 3)), (0, (None, None))])
+@pytest.mark.parametrize(("flows", "place"), [(5, (2, 3)), (0, (2, None))])
 def test_silence_is_placed_where_others_pass_and_the_next_hop_is_not_the_target(
     tmp_path: Path, flows: int, place: tuple[int | None, int | None]
 ) -> None:
@@ -88,6 +88,7 @@ def test_silence_is_placed_where_others_pass_and_the_next_hop_is_not_the_target(
     found = verdict(tmp_path, script + "+9 > client-port 999 port 9 . 1 ack 1")
     assert (found.place.hop_min, found.place.hop_max) == place
     assert found.cause == ("silence.network.firewall.drop" if flows else "silence")
+    assert found.place.or_back == (not flows)
     assert "as far as hop 2" in said(found)
 
 

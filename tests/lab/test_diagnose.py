@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ INSIDE: dict[str, tuple[str, tuple[int, int] | None]] = {
     "pmtu-black-hole": ("stalled.network.path.mtu", (0, 1)),
 }
 TABLE: list[str] = []
+AT_A_TIME = 4
 
 
 def netprobe(net: lab.Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -40,19 +44,54 @@ def verdict_in(document: str, target: str, port: int) -> dict[str, Any]:
     return found
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A live diagnosis that ended, and what is true of its scenario."""
+
+    said: subprocess.CompletedProcess[str]
+    truth: lab.Truth
+    target: str
+    port: int
+    evidence: Path
+
+
+def ran(name: str, family: int, evidence: Path) -> Ran:
+    with lab.up(lab.load(name, family=family), label=f"{name}-v{family}") as net:
+        where = f"[{net.target}]:{net.port}" if family == 6 else f"{net.target}:{net.port}"
+        said = netprobe(net, "diagnose", "-n", "--json", "-w", str(evidence), where)
+        return Ran(said, net.truth, net.target, net.port, evidence)
+
+
+@pytest.fixture(scope="module")
+def begun(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, int], Future[Ran]]]:
+    """The diagnoses of all tests that were chosen, some at a time: they mostly wait."""
+    folder = tmp_path_factory.mktemp("evidence")
+    chosen = [
+        item.callspec.params
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.function is SOUND
+    ]
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield {
+            (each["name"], each["family"]): pool.submit(ran, **each, evidence=folder / f"{each['name']}-{each['family']}.pcapng")
+            for each in chosen
+        }  # fmt: skip
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.parametrize(("name", "family"), SCENARIOS)
-def test_a_live_diagnosis_is_sound_and_replays_to_the_same(name: str, family: int, tmp_path: Path) -> None:
-    scenario = lab.load(name, family=family)
-    evidence = tmp_path / "evidence.pcapng"
+def test_a_live_diagnosis_is_sound_and_replays_to_the_same(
+    name: str, family: int, begun: dict[tuple[str, int], Future[Ran]]
+) -> None:
     try:
-        with lab.up(scenario) as net:
-            where = f"[{net.target}]:{net.port}" if family == 6 else f"{net.target}:{net.port}"
-            said = netprobe(net, "diagnose", "-n", "--json", "-w", str(evidence), where)
-            truth, target, port = net.truth, net.target, net.port
+        done = begun[name, family].result()
     except Exception as error:
         if any(need in str(error) for need in NEEDS_NEWER):
             pytest.skip(str(error))
         raise
+    said, truth, target, port, evidence = done.said, done.truth, done.target, done.port, done.evidence
     assert said.returncode in (0, 1), said.stderr
     live = verdict_in(said.stdout, target, port)
     again = subprocess.run(
@@ -72,6 +111,9 @@ def test_a_live_diagnosis_is_sound_and_replays_to_the_same(name: str, family: in
         cause, beside = INSIDE[name]
         place = (truth.hop + beside[0], truth.hop + beside[1]) if beside else (None, None)
         assert (live["cause"], live["strength"], (low, high)) == (cause, "indicated", place)
+
+
+SOUND = test_a_live_diagnosis_is_sound_and_replays_to_the_same
 
 
 def test_the_table_of_scenarios(capsys: pytest.CaptureFixture[str]) -> None:

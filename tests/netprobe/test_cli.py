@@ -103,7 +103,7 @@ def test_the_document_has_the_public_shape(refused: str) -> None:
         "void",
         "next",
     }
-    assert set(verdict["place"]) == {"hop", "hop_min", "hop_max", "address", "actor"}
+    assert set(verdict["place"]) == {"hop", "hop_min", "hop_max", "address", "actor", "or_back"}
     assert verdict["evidence"][0]["frames"] == [1, 2]
     assert all(set(step) == {"why", "command"} for step in verdict["next"])
     assert verdict["next"]

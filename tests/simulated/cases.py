@@ -24,6 +24,10 @@ KNOWN = {
         "injector",
         "reset.target.closed-port",
     ): "in the cable right before the host, and its RST is as the host's own are in all",
+    (
+        "router drop",
+        "silence.target.filter.drop",
+    ): "the port's answers are dropped on their way back, as if the host, which gets the SYNs, kept silent",
 }
 NOWHERE = -1  # as a hop
 LOSSES = (
@@ -70,6 +74,8 @@ class Outcome:
         hops = {truth.hop for truth in self.true_of or self.case.truths}
         if hops == {NOWHERE}:
             return "none"  # packets are lost anywhere
+        if self.verdict.place.or_back and any(truth.back for truth in self.true_of or self.case.truths):
+            return "within"
         if not any((low is None or low <= hop) and (high is None or hop <= high) for hop in hops):
             return "wrong"
         return "exact" if low == high else "within"

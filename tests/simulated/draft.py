@@ -14,6 +14,7 @@ PORT = 22
 WEB = (80, 443)
 EVERY = tuple(sorted({PORT, CONTROL_PORT, *USUAL_PORTS}))  # that is asked
 NOT_WEB = tuple(port for port in EVERY if port not in WEB)
+_OPTIONS = ("record",) * 18 + ("drop", "pass")
 _STACKS: tuple[dict[str, Any], ...] = (
     {}, {}, {}, {"ttl": 128}, {"ttl": 255},
     {"ttl": 128, "reflects": False, "signs": False}, {"ttl": 255, "reflects": False, "signs": False, "df": False},
@@ -23,12 +24,14 @@ _STACKS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What really happens: the cause, who did it, and how many hops away; `unless` is the router that must be avoided."""
+    """What really happens: the cause, who did it, and how many hops away; `unless` is the router that must be avoided, `back`: it is
+    the answer to which it happens."""
 
     cause: str
     actor: str
     hop: int
     unless: int = 0
+    back: bool = False
 
 
 @dataclass
@@ -83,14 +86,21 @@ class Draft:
         return NOT_WEB if self.chance(0.15, "all but web") else (PORT,)
 
 
+def draws_apart(random: Random) -> Random:
+    """Chance for what was thought of later: it leaves all that is drawn besides as it was."""
+    return Random(str(random.getstate()[1][:8]))
+
+
 def begun(random: Random) -> Draft:
     """A path without a failure."""
+    apart = draws_apart(random)
     draft = Draft(random, random.choice((4, 6)))
     draft.routers = [{} for _ in range(random.randint(1, 7))]
     draft.target = SERVER[draft.family]
     draft.server = {"programs": {PORT: "ssh"}, **random.choice(_STACKS)}
     if draft.chance(0.4, "web open"):
         draft.others = {80: "http"}
+    draft.server["options"] = apart.choice(_OPTIONS)
     draft.back_until = draft.end
     all_mute = draft.chance(0.1, "routers mute")
     for does in draft.routers:
@@ -98,6 +108,7 @@ def begun(random: Random) -> Draft:
         does["mute"] = all_mute or random.random() < 0.15
         does["limited"] = random.random() < 0.3
         does["room"] = 8 if random.random() < 0.15 else 0
+        does["options"] = apart.choice(_OPTIONS)
     if draft.chance(0.15, "DSCP bleached"):
         draft.on(draft.hop(), bleaches=True)
     if draft.chance(0.1, "carrier NAT"):

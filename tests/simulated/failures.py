@@ -6,7 +6,7 @@ from typing import Any
 
 from netprobe.live.locate import CONTROL_PORT
 from tests.simulated.chain import NOBODY, PUBLIC, SERVER, router_address
-from tests.simulated.draft import EVERY, PORT, WEB, Draft, Truth
+from tests.simulated.draft import EVERY, PORT, WEB, Draft, Truth, draws_apart
 from tests.simulated.rows import Forward, Injector, Link, Node, Route, Rule
 
 _KINDS = {
@@ -15,6 +15,7 @@ _KINDS = {
     6: ("admin-prohibited", "port-unreachable", "no-route", "address-unreachable", "policy-failed", "reject-route"),
 }  # fmt: skip
 _DEAD = {4: "host-unreachable", 6: "address-unreachable"}
+_ON_THE_WAY_BACK = 0.03  # of the filters that drop
 Truths = list[Truth]
 
 
@@ -37,11 +38,12 @@ def host_reject(draft: Draft) -> Truths:
 
 
 def host_drop(draft: Draft) -> Truths:
-    return _host_rule(draft, "drop", "silence.target.filter.drop")
+    early = draws_apart(draft.random).random() < 0.1
+    return _host_rule(draft, "drop", "silence.target.filter.drop", "prerouting" if early else "input")
 
 
-def _host_rule(draft: Draft, act: str, cause: str) -> Truths:
-    draft.server["rules"] = (Rule("input", act, draft.ports()),)
+def _host_rule(draft: Draft, act: str, cause: str, hook: str = "input") -> Truths:
+    draft.server["rules"] = (Rule(hook, act, draft.ports()),)
     return [Truth(cause, "server-host", draft.end)]
 
 
@@ -59,7 +61,17 @@ def router_reject(draft: Draft) -> Truths:
 
 
 def router_drop(draft: Draft) -> Truths:
+    if draws_apart(draft.random).random() < _ON_THE_WAY_BACK:
+        return _drop_back(draft)
     return _router_rule(draft, "drop", "silence.network.firewall.drop")
+
+
+def _drop_back(draft: Draft) -> Truths:
+    """A router drops the port's answers."""
+    hop = draft.hop()
+    draft.on(hop, rules=(Rule("forward", "drop", sport=PORT),))
+    draft.back_until = 0
+    return _bypass(draft, hop, [Truth("silence.network.firewall.drop", "firewall", hop, back=True)])
 
 
 def banner_reset(draft: Draft) -> Truths:
@@ -120,8 +132,9 @@ def injector(draft: Draft) -> Truths:
     tos: int | str = "copy" if draft.chance(0.2, "copies TOS") else 0
     draft.words.append(f"ttl {ttl} id {ident} behind router {behind}")
     passes = draft.chance(0.2, "passes")
+    plain = draws_apart(random).random() < 0.2
     draft.injectors[behind] = Injector(
-        draft.ports(), ttl, ident, random.choice((0, "copy")), tos, random.random() < 0.5, passes
+        draft.ports(), ttl, ident, random.choice((0, "copy")), tos, random.random() < 0.5, passes, plain=plain
     )
     truths = [Truth("reset.network.firewall", "firewall", behind + 1)]
     if passes:  # the server's answer may be faster
@@ -176,7 +189,7 @@ def return_lost(draft: Draft) -> Truths:
     )
     if draft.chance(0.5):
         draft.server["programs"] = {}
-    return _bypass(draft, hop, [Truth("silence.network.return-path", "router", hop)])
+    return _bypass(draft, hop, [Truth("silence.network.return-path", "router", hop, back=True)])
 
 
 def queue_full(draft: Draft) -> Truths:

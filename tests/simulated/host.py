@@ -55,7 +55,11 @@ class Host:
             end = None
         if end is not None and end.state != "dead":
             end.arrive(tcp)
-        elif tcp.flags & RST or (self.node.signs and tcp.has_option(_MD5)) or tcp.dport in self.node.full:
+        elif (
+            tcp.flags & RST
+            or (self.node.signs and tcp.has_option(_MD5))
+            or (tcp.dport in self.node.full and not tcp.flags & ACK)
+        ):
             return
         elif tcp.dport in self.node.programs and tcp.flags & (SYN | ACK) == SYN:
             self._open(key, datagram, tcp)

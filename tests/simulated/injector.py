@@ -11,7 +11,7 @@ def meddle(row: Injector, datagram: Datagram, random_id: int) -> tuple[bool, Dat
     tcp = datagram.body
     if not isinstance(tcp, Tcp) or tcp.flags & (SYN | ACK | RST) != SYN or tcp.dport not in row.ports:
         return True, None
-    if tcp.spoil and not row.careless:
+    if (tcp.spoil and not row.careless) or (datagram.options and row.plain):
         return True, None
 
     def value(way: int | str, copy: int) -> int:

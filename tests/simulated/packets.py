@@ -17,6 +17,7 @@ ERRORS: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "port-unreachable": ((3, 3), (1, 4)), "net-prohibited": ((3, 9), (1, 1)), "host-prohibited": ((3, 10), (1, 1)),
     "admin-prohibited": ((3, 13), (1, 1)), "no-route": ((3, 0), (1, 0)), "address-unreachable": ((3, 1), (1, 3)),
     "policy-failed": ((3, 13), (1, 5)), "reject-route": ((3, 13), (1, 6)), "ttl-exceeded": ((11, 0), (3, 0)),
+    "bad-header": ((12, 0), (4, 0)),
 }  # fmt: skip
 
 
@@ -77,6 +78,7 @@ class Datagram:
     ident: int = 0
     df: bool = True
     label: int = 0
+    options: bytes = b""  # in the IPv4 header
 
     @property
     def v6(self) -> bool:
@@ -112,18 +114,17 @@ def written(datagram: Datagram) -> bytes:
         word = 6 << 28 | datagram.tos << 20 | datagram.label
         return struct.pack(">IHBB", word, len(data), protocol, datagram.ttl) + src + dst + data
     fragment = 0x4000 if datagram.df else 0
+    size = 20 + len(datagram.options)
     header = struct.pack(
-        ">BBHHHBBH", 0x45, datagram.tos, 20 + len(data), datagram.ident, fragment, datagram.ttl, protocol, 0
-    ) + src + dst  # fmt: skip
+        ">BBHHHBBH", 0x40 | size // 4, datagram.tos, size + len(data), datagram.ident, fragment, datagram.ttl, protocol, 0
+    ) + src + dst + datagram.options  # fmt: skip
     return header[:10] + struct.pack(">H", ~ones_complement_sum(header) & 0xFFFF) + header[12:] + data
 
 
 def read(data: bytes) -> Datagram:
-    """The packet in these bytes, without IP options or extension headers."""
+    """The packet in these bytes, without extension headers."""
     v6 = data[0] >> 4 == 6
-    start, protocol = (40, data[6]) if v6 else (20, data[9])
-    if not v6 and data[0] != 0x45:
-        raise ValueError("the simulated network carries no IP options")
+    start, protocol = (40, data[6]) if v6 else ((data[0] & 15) * 4, data[9])
     src, dst = (data[8:24], data[24:40]) if v6 else (data[12:16], data[16:20])
     segment = data[start:]
     if protocol != 6:
@@ -142,7 +143,8 @@ def _headed(data: bytes, src: bytes, dst: bytes, body: Tcp | Other) -> Datagram:
         word = int.from_bytes(data[:4], "big")
         return Datagram(src_text, dst_text, body, data[7], word >> 20 & 0xFF, label=word & 0xFFFFF)
     ident, fragment = struct.unpack_from(">HH", data, 4)
-    return Datagram(src_text, dst_text, body, data[8], data[1], ident, bool(fragment & 0x4000))
+    options = data[20 : (data[0] & 15) * 4]
+    return Datagram(src_text, dst_text, body, data[8], data[1], ident, bool(fragment & 0x4000), options=options)
 
 
 def options_of(options: bytes) -> list[tuple[int, bytes]]:
@@ -195,6 +197,19 @@ def neighbours(asker: str, asked: str) -> tuple[bytes, bytes]:
         data = data[:2] + struct.pack(">H", ~ones_complement_sum(pseudo + data) & 0xFFFF) + data[4:]
         out.append(struct.pack(">IHBB", 6 << 28, len(data), 58, 255) + packed(src) + packed(dst) + data)
     return out[0], out[1]
+
+
+def recorded(datagram: Datagram) -> Datagram | None:
+    """With this hop's address in its record-route option, where it has one; None when there is room for a part of one only, which
+    makes the packet wrong (RFC 791)."""
+    kind, size, place = datagram.options[:3] if datagram.options else (0, 0, 0)
+    if kind != 7 or place > size:
+        return datagram
+    if place + 3 > size:
+        return None
+    here = place - 1
+    written = datagram.options[:2] + bytes((place + 4,)) + datagram.options[3:here] + b"\x0a\0\0\1"
+    return replace(datagram, options=written + datagram.options[here + 4 :])
 
 
 def lowered(datagram: Datagram) -> Datagram:

@@ -69,7 +69,8 @@ def measured(seeds: Iterable[int], path: Path) -> Rates:
                 low, high = fact.hop_min or 0, fact.hop_max if fact.hop_max is not None else 255
                 count = rates.places[place(fact)]
                 count["told"] += 1
-                count["wrong"] += not any(low <= hop <= high for hop in hops)
+                back = fact.or_back and any(truth.back for truth in case.told.truths)
+                count["wrong"] += not back and not any(low <= hop <= high for hop in hops)
     return rates
 
 

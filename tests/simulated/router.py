@@ -10,7 +10,7 @@ from random import Random
 
 from tests.simulated.filter import meets, refuse
 from tests.simulated.nat import Tracking, translate
-from tests.simulated.packets import ACK, SYN, Datagram, Icmp, Tcp, error, lowered, options_of
+from tests.simulated.packets import ACK, SYN, Datagram, Icmp, Tcp, error, lowered, options_of, recorded
 from tests.simulated.rows import Node, Rule
 
 _SECOND_NS = 1_000_000_000
@@ -70,8 +70,14 @@ def receive(
         datagram = translate(node, state.tracking, datagram)
     ident = random.getrandbits(16) | 1
     refused = yield from _filtered(node, state, "prerouting", datagram, ident, now)
-    if refused:
+    if refused or (datagram.options and node.options == "drop"):
         return
+    if datagram.options and node.options == "record":
+        looked = recorded(datagram)
+        if looked is None:
+            yield from _complaint(node, state, "bad-header", datagram, ident, now)
+            return
+        datagram = looked
     if datagram.dst in node.addresses:
         refused = yield from _filtered(node, state, "input", datagram, ident, now)
         if not refused:

@@ -74,6 +74,7 @@ class Node:
     strips: tuple[int, ...] = ()  # TCP options that it takes out of SYNs
     loses: float = 0.0  # the share of what it carries that it loses
     strict: bool = False  # drops what does not come in the way that leads back (rp_filter)
+    options: str = "record"  # what it does with IP options: record the route, drop the packet, or pass them on
     full: tuple[int, ...] = ()  # ports whose queue is full: SYNs to them are dropped
 
 
@@ -82,7 +83,7 @@ class Injector:
     """A device in a cable that answers SYNs to some ports in the target's name. "copy" takes the SYN's value.
 
     `passes`: the SYN goes on as well; `careless`: a wrong checksum does not matter to it; `astray` is added to the
-    acknowledgement number.
+    acknowledgement number; `plain`: it does not look at packets with IP options.
     """
 
     ports: tuple[int, ...]
@@ -94,6 +95,7 @@ class Injector:
     passes: bool = False
     careless: bool = False
     astray: int = 0
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

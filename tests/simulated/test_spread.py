@@ -32,6 +32,7 @@ def asked(net: World, family: int = 4) -> dict[int, set[int]]:
             and got.tcp.option(19) is None
             and got.tcp.flags == SYN
             and got.tcp.checksum_ok is not False
+            and not (got.ip and got.ip.options)
         )
         if frame.direction == OUTBOUND and got.ip is not None and got.tcp is not None and plain and got.tcp.dport == 22:
             out.get(got.ip.ttl, set()).add(got.tcp.sport)

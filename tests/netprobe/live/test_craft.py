@@ -5,7 +5,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 
 from captures.packet import ACK, PSH
-from netprobe.live.craft import Ends, datagram, echo, packet, segment
+from netprobe.live.craft import Ends, datagram, echo, packet, recorded, segment
 from tests.notation import CLIENT4, CLIENT6, SERVER4, SERVER6
 
 
@@ -68,3 +68,17 @@ def test_a_segment_with_bytes_is_of_its_connection(source: str, target: str, lay
     sent = tcp.chksum
     del tcp.chksum
     assert layer(bytes(whole))[TCP].chksum == sent
+
+
+@pytest.mark.parametrize(("room", "size"), [(0, 4), (2, 12), (9, 40), (12, 40)])
+def test_a_record_route_option_is_full_or_has_no_whole_place_left(room: int, size: int) -> None:
+    ends, kept = Ends(CLIENT4, 40000, SERVER4, 22), min(room, 9)
+    whole = IP(packet(ends, segment(ends, 7), ttl=30, options=recorded(room, spoilt=False)))
+    option = whole.options[0]
+    assert (option.length, option.pointer) == (3 + 4 * kept, 4 + 4 * kept)
+    assert (whole.ihl * 4 - 20, whole[TCP].dport) == (size, 22)
+    sent = whole.chksum
+    del whole.chksum
+    assert IP(bytes(whole)).chksum == sent
+    spoilt = recorded(room, spoilt=True)  # scapy does not read these
+    assert (spoilt[:3], len(spoilt)) == (bytes((7, 4 + 4 * kept, 4)), size)
