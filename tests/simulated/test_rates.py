@@ -55,5 +55,7 @@ def test_a_cause_says_how_often_its_evidence_misled() -> None:
 
 def _lying(seed: int) -> Case:
     case = drawn(seed)
-    truths = tuple(replace(truth, cause=f"{truth.cause.split('.')[0]}.nothing", hop=-1) for truth in case.told.truths)
+    truths = tuple(
+        replace(truth, cause=f"{truth.cause.split('.')[0]}.nothing", hop=-1, back=False) for truth in case.told.truths
+    )
     return replace(case, told=replace(case.told, truths=truths))
