@@ -163,6 +163,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     ways = subject.sweeps
     if kind == "zero" and control and ways.remarked(subject.service.port) and not ways.remarked(control.port):
         kind = "blank"  # the path itself changes the mark, for this port only
+    if kind == "copied" and control and _labelled(control.segment) and not _labelled(rst):
+        kind = "other"  # in IPv6 the stack that answers the control sets a label as well
     made_by = {"copied": "stack", "zero": "filter" if control else "unlike-stack"}.get(kind, "unknown")
     if made_by == "filter" and other_form:
         made_by = "unlike-stack"  # the control is another machine's
@@ -312,6 +314,11 @@ def _stands(refusals: Refusals, made_by: str, others: list[Answer], one_device: 
     # that answer both ports, as the copied DSCP shows, tell of a machine behind another. Pings a device may answer for it.
     both = made_by == "stack" and any(other.kind == "rst" and _reflection(other) == "copied" for other in closed)
     return "farther" if both else "unknown"
+
+
+def _labelled(segment: Segment) -> bool:
+    ip = segment.packet.ip
+    return ip is not None and bool(ip.flow_label)
 
 
 def _alike(mine: Segment, other: Segment) -> bool:

@@ -12,6 +12,7 @@ from analyzers.words import duration
 
 _SYMPTOMS = {"ECONNREFUSED": "reset", "ETIMEDOUT": "silence", None: "silence"}
 _NEIGHBOUR_NS = 900_000_000  # a link address is asked for several times, a second apart, before the kernel gives up
+_GAVE_UP_NS = 2_000_000_000  # a rule answers at once, or when the SYN is repeated after a second
 
 
 @fact
@@ -41,13 +42,16 @@ class NoWayOut(Fact):
 
 @fact
 class NeighbourSilent(Fact):
-    """The next hop, on this host's own network, did not tell its link address."""
+    """The next hop, on this host's own network, did not tell its link address. `state` is what the kernel notes of it; "" where it
+    has dropped that note already, and only the time until it gave up tells."""
 
     address: str
     state: str
+    noted: bool
 
     def text(self) -> str:
-        return f"{self.address} on this host's own network does not answer ARP or neighbour discovery ({self.state})"
+        why = f"({self.state})" if self.noted else "(connect() failed as late as for want of that)"
+        return f"{self.address} on this host's own network does not answer ARP or neighbour discovery {why}"
 
 
 @fact
@@ -87,7 +91,9 @@ def facts(context: Context, call: Call, looped: tuple[int, ...]) -> Iterator[Fac
     if context.route:
         yield NoWayOut(errno=context.route)
     elif context.neighbour in ("FAILED", "INCOMPLETE") and call.after_ns >= _NEIGHBOUR_NS:
-        yield NeighbourSilent(address=context.gateway or context.address, state=context.neighbour)
+        yield NeighbourSilent(address=context.gateway or context.address, state=context.neighbour, noted=True)
+    elif not context.neighbour and call.errno == "EHOSTUNREACH" and call.after_ns >= _GAVE_UP_NS and not looped:
+        yield NeighbourSilent(address=context.gateway or context.address, state="", noted=False)
     if context.elsewhere:
         yield SentElsewhere(to=context.elsewhere)
     for rule in context.filters:

@@ -11,14 +11,17 @@ DSCP = 0xFC  # the ECN bits are masked by newer kernels
 
 
 def reflection(asked: Segment, answer: Segment) -> str:
-    """copied, zero, other, or blank when the question bears no mark that could be copied (IPv4 without DSCP)."""
+    """copied, zero, other, or blank when the question bears no mark that could be copied (IPv4 without DSCP). In IPv6 a flow label
+    counts as a copied DSCP."""
     mine, theirs = asked.packet.ip, answer.packet.ip
     if mine is None or theirs is None:
         return "blank"
     if mine.tos & DSCP:
         if theirs.tos & DSCP:
             return "copied" if theirs.tos & DSCP == mine.tos & DSCP else "other"
-        return "zero" if not theirs.flow_label else "other"
+        # On its way the DSCP may get lost; a flow label of its own is a stack's all the same, one that is the SYN's a forger's.
+        labelled = theirs.flow_label not in (0, mine.flow_label)
+        return "copied" if labelled else "other" if theirs.flow_label else "zero"
     if mine.version == 6:
         return "copied" if theirs.flow_label else "zero"
     return "blank"

@@ -24,7 +24,8 @@ CAUSES = (
     ),
     Cause(
         "unreachable.origin.neighbour", "nobody on this host's own network has the next hop's address", "client-host",
-        requires=(seen(NothingSent), seen(NeighbourSilent)), proof=(seen(NeighbourSilent),), source=_MEASURED,
+        requires=(seen(NothingSent), seen(NeighbourSilent)), supports=(seen(NeighbourSilent),),
+        proof=(seen(NeighbourSilent, noted=True),), source=_MEASURED,
     ),
     Cause(
         "silence.origin.local-rule", "a packet filter of this host itself drops, no packet left it", "client-host",
@@ -33,7 +34,8 @@ CAUSES = (
     ),
     Cause(
         "silence.origin.neighbour", "nobody on this host's own network has the next hop's address, so nothing could be sent",
-        "client-host", requires=(seen(NothingSent), seen(NeighbourSilent)), proof=(seen(NeighbourSilent),), source=_MEASURED,
+        "client-host", requires=(seen(NothingSent), seen(NeighbourSilent)), supports=(seen(NeighbourSilent),),
+        proof=(seen(NeighbourSilent, noted=True),), source=_MEASURED,
     ),
     Cause(
         "half-open.origin.local-rule", "a rule of this host itself keeps the target's answer out", "client-host",

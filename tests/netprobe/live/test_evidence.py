@@ -86,6 +86,8 @@ def test_listening_time_counts_where_no_packet_came(tmp_path: Path) -> None:
         (context("EHOSTUNREACH"), "unreachable.origin.local-rule", Strength.INDICATED),
         (context("EACCES", route="EACCES"), "unreachable.origin.route", Strength.PROVEN),
         (context("EHOSTUNREACH", 3_100_000_000, neighbour="FAILED"), "unreachable.origin.neighbour", Strength.PROVEN),
+        (context("EHOSTUNREACH", 3_100_000_000), "unreachable.origin.neighbour", Strength.INDICATED),
+        (context("EHOSTUNREACH", 1_100_000_000), "unreachable.origin.local-rule", Strength.INDICATED),
         (context("EHOSTUNREACH", 100_000, neighbour="FAILED"), "unreachable.origin.local-rule", Strength.INDICATED),
         (context(None, 4_000_000_000), "silence.origin.local-rule", Strength.INDICATED),
     ],
