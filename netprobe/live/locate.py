@@ -125,6 +125,7 @@ class Locator:
         control = self._tracer.answers.get(CONTROL_PORT)
         if self._odd and control is not None and control.kind == "rst":
             self._odd = False
+            self._tell("asking with SYNs of odd shapes (--only-syn leaves them out)")
             port, signed = self._port, (CONTROL_PORT, "signed")
             self._tracer.odd([(port, "signed"), signed, (port, "synfin")] * 2 + [signed, (port, "damaged")])
 
@@ -135,6 +136,7 @@ class Locator:
         if not self._receipts or not control or not 0 < ends[control] <= _RECORDED_HOPS:
             return
         if self._ways[self._port].end in (0, ends[control]):
+            self._tell("asking with SYNs that record their route (--only-syn leaves them out)")
             mine, theirs = (self._port, "spoilt"), (control, "spoilt")
             plain = (self._port, "recorded")
             asked = [mine, theirs, plain, mine, plain, (control, "recorded"), mine, theirs]
