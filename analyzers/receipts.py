@@ -13,13 +13,15 @@ _FLOWS = 2
 class SynReceived(Placed):
     """The target reports SYNs to this port as wrong that get wrong at its hop: what fails others stands behind its way in. Of
     silent ports that is the place, unless what comes back gets lost. `closed`: a closed port of the address refuses; `ignored`: so
-    does it ACKs, which a port where somebody listens does as well, and this one not."""
+    does it ACKs, which a port where somebody listens does as well, and this one not. `answered`: other ports are, from that hop, so that
+    it is not all of TCP that gets lost on the way back."""
 
     hop: int
     control: int
     closed: bool
     refused: bool
     ignored: bool
+    answered: bool
 
     def text(self) -> str:
         if self.refused:
@@ -28,7 +30,8 @@ class SynReceived(Placed):
             tail = "they get through to it, and what keeps silent is its packet filter or its TCP, unless the answer gets lost"
             if self.ignored:
                 tail += f"; ACKs out of nothing get no RST here, as they do from port {self.control}: no TCP gets these"
-        return f"{_asked('this port', self.hop)} are reported by the address itself, as those to port {self.control} are: {tail}"
+        others = f", as those to port {self.control} are" if self.control else ""
+        return f"{_asked('this port', self.hop)} are reported by the address itself{others}: {tail}"
 
 
 @fact
@@ -85,7 +88,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
         silent = subject.symptom == "silence"
         yield SynReceived(
             frames=receipt.frames, count=0, hop=receipt.hop, control=receipt.control, closed=receipt.closed,
-            refused=receipt.refused, ignored=receipt.ignored, hop_min=receipt.hop if silent else None,
+            refused=receipt.refused, ignored=receipt.ignored, answered=receipt.answered, hop_min=receipt.hop if silent else None,
             hop_max=receipt.hop if silent else None, or_back=silent,
         )  # fmt: skip
     elif subject.symptom == "reset" and receipt.before:

@@ -17,20 +17,22 @@ _FLOWS, _NONE = 2, 3  # receipts that tell, and SYNs without one
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """SYNs to a port that the target at hop `hop` would have to report, as it does those to port `control`, which is `closed`
-    where its stack refuses plain ones. `came`: it does; else no SYN of several is reported, nor answered. `refused`: a SYN with
-    room in its option is refused as plain ones are, by a RST that arrives with `ttl`; else it gets no answer. `ignored`: ACKs out of
-    nothing to the port are, which the stack refuses at the other. `before`: a SYN that the target would have to report is refused instead.
+    """SYNs to a port that the target at hop `hop` would have to report. `came`: it does. Else port `control`, 0 for none, shows that it
+    does so of others, and no SYN of several to this port is reported, nor answered; or, `before`, they are refused instead.
+    `closed`: the target's stack refuses the control; `answered`: it answers some port at that hop.
+    `refused`: a SYN with a sound option is refused as plain ones are, by a RST that arrives with `ttl`; else it gets no answer.
+    `ignored`: ACKs out of nothing to the port are, which the stack refuses at the control.
     """
 
     hop: int
     control: int
     closed: bool
+    answered: bool
     came: bool
+    before: bool
     refused: bool
     ttl: int
     ignored: bool
-    before: bool
     frames: tuple[int, ...]
 
 
@@ -38,39 +40,47 @@ def receipt_of(sweeps: Sweeps, port: int) -> Receipt | None:
     """Whether SYNs to this port get through to the target; None where that was not asked or cannot be told."""
     if sweeps.own is not None:
         return None  # a box translates there, and what stands behind it is another matter
-    plain = {(echo.kind, echo.answer.ttl if echo.answer else 0) for echo in sweeps.shaped(port, "recorded")}
+    sound = sweeps.shaped(port, "recorded")
+    plain = {(echo.kind, echo.answer.ttl if echo.answer else 0) for echo in sound}
     if len(plain) != 1 or not {kind for kind, _ in plain} <= {"", "rst"}:
         return None
     ((kind, ttl),) = plain
     ends = sweeps.ends(port)
-    hop = min((end.ttl for end in ends.values()), default=0)
-    mine = _spoilt(sweeps, port, hop)
-    for control in dict.fromkeys(asked for asked, _ in sweeps.singles if asked != port) if hop and mine else ():
-        whole = sweeps.shaped(control, "recorded")
-        theirs = [echo for echo in _spoilt(sweeps, control, hop) if _reported(sweeps, echo)]
-        if not theirs or not any(echo.kind in ("rst", "syn-ack") for echo in whole):
-            continue
-        came = (
-            len(mine) >= _FLOWS and all(_reported(sweeps, echo) for echo in mine) and _passed(mine) == _passed(theirs)
-        )
-        before = len(mine) >= _FLOWS and all(echo.kind == "rst" and _passed([echo]) == {routers(ttl)} for echo in mine)
-        # Whoever limits its errors sent one later, all the same.
-        lost = len(mine) >= _NONE and not any(echo.kind for echo in mine) and _later(theirs, mine) and not kind
-        if came or before or lost:
-            shown = (mine[0].syn, mine[0].answer, theirs[-1].syn, theirs[-1].answer)
-            pushed = [echo.pushed for echo in sweeps.shaped(port, "recorded")]
-            return Receipt(
-                hop=hop, control=control, came=came, before=before, refused=kind == "rst", ttl=ttl,
-                closed=any(path.port == control and end.kind == "rst" for path, end in ends.items()),
-                ignored=len(pushed) >= _FLOWS and set(pushed) == {False} and any(echo.pushed for echo in whole),
-                frames=tuple(sorted(segment.number for segment in shown if segment is not None)),
-            )  # fmt: skip
-    return None
+    mine = [echo for echo in sweeps.shaped(port, "spoilt") if echo.room is not None]
+    told = [echo.room for echo in mine if echo.room is not None and _reported(sweeps, echo)]
+    room = min(told, default=min((end.ttl for end in ends.values()), default=0) - 1)
+    mine = [echo for echo in mine if echo.room == room]
+    theirs = [
+        (asked, echo)
+        for asked, echo in sweeps.singles
+        if asked != port and echo.room == room and _reported(sweeps, echo)
+    ]
+    theirs = sorted((one for one in theirs if _sound(sweeps, one[0])), key=lambda one: one[1].syn.ts_ns)
+    control, shown = theirs[-1] if theirs else (0, None)
+    came = len(mine) >= _FLOWS and all(_reported(sweeps, echo) for echo in mine)
+    came = came and (shown is None or _passed(mine) == _passed([shown]))
+    before = len(mine) >= _FLOWS and all(echo.kind == "rst" and _passed([echo]) == {routers(ttl)} for echo in mine)
+    # Whoever limits its errors sent one later, all the same.
+    lost = (
+        len(mine) >= _NONE and not kind and not any(e.kind for e in mine) and shown is not None and _later(shown, mine)
+    )
+    if not came and (shown is None or not (before or lost)):
+        return None
+    pushed = [echo.pushed for echo in sound]
+    refuses = any(echo.pushed for echo in sweeps.shaped(control, "recorded"))
+    cited = [(echo.syn, echo.answer) for echo in (mine[0], shown) if echo is not None]
+    return Receipt(
+        hop=room + 1, control=control, came=came, before=before, refused=kind == "rst", ttl=ttl,
+        closed=any(path.port == control and end.kind == "rst" for path, end in ends.items()),
+        answered=any(end.ttl == room + 1 for end in ends.values()),
+        ignored=len(pushed) >= _FLOWS and set(pushed) == {False} and refuses,
+        frames=tuple(sorted(segment.number for pair in cited for segment in pair if segment is not None)),
+    )  # fmt: skip
 
 
-def _spoilt(sweeps: Sweeps, port: int, hop: int) -> list[Echo]:
-    """SYNs whose option has room for just the hops before this one."""
-    return [echo for echo in sweeps.shaped(port, "spoilt") if echo.room == hop - 1]
+def _sound(sweeps: Sweeps, port: int) -> bool:
+    """Whether a SYN with a sound option is answered there."""
+    return any(echo.kind in ("rst", "syn-ack") for echo in sweeps.shaped(port, "recorded"))
 
 
 def _reported(sweeps: Sweeps, echo: Echo) -> bool:
@@ -82,5 +92,5 @@ def _passed(echoes: list[Echo]) -> set[int]:
     return {routers(echo.answer.ttl) for echo in echoes if echo.answer is not None}
 
 
-def _later(theirs: list[Echo], mine: list[Echo]) -> bool:
-    return max(echo.syn.ts_ns for echo in theirs) > max(echo.syn.ts_ns for echo in mine)
+def _later(shown: Echo, mine: list[Echo]) -> bool:
+    return shown.syn.ts_ns > max(echo.syn.ts_ns for echo in mine)

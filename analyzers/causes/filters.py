@@ -73,12 +73,13 @@ CAUSES = (
     ),
     Cause(
         "silence.target.filter.drop", "a packet filter on the target host drops the packets", "server-host",
-        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True), seen(SynReceived)),
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True), seen(SynReceived, answered=True)),
         source="measured with iptables, nftables, ufw; the default of most host firewalls",
     ),
     Cause(
         "silence.target.filter.stealth", "Windows with its firewall on keeps silent where nothing listens (stealth mode)", "server-host",
-        requires=(seen(Unanswered),), supports=(seen(SynReceived),), excludes=(seen(SynReceived, SynNotReceived, closed=True),),
+        requires=(seen(Unanswered),), supports=(seen(SynReceived, answered=True),),
+        excludes=(seen(SynReceived, SynNotReceived, closed=True),),
         source="Microsoft KB 2586744 and dd448557, read; BSD: blackhole(4)",
     ),
     Cause(

@@ -46,7 +46,7 @@ CAUSES = (
     ),
     Cause(
         "silence.target.listener.queue-full", "the listener's accept queue is full, so the host drops new SYNs",
-        "server-host", requires=(seen(Unanswered),), supports=(seen(ListenerFull), seen(SynReceived, ignored=False)),
+        "server-host", requires=(seen(Unanswered),), supports=(seen(ListenerFull), seen(SynReceived, ignored=False, answered=True)),
         excludes=(seen(SynNotReceived),), source="measured with a stopped sshd; Linux net/ipv4/tcp_input.c",
     ),
     Cause(

@@ -8,30 +8,30 @@ from collections.abc import Callable
 
 from analyzers.attempts.hops import MDA_FLOWS
 from analyzers.attempts.icmp import RAN_OUT
+from netprobe.live import receipts
 from netprobe.live.spread import Spread
 from netprobe.live.trace import Sweep, Tracer
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
 _OTHERS = (CONTROL_PORT, *USUAL_PORTS)
-_RECORDED_HOPS = 10  # an IPv4 header has room to record nine
 
 
 class Locator:
     """The questions about one failing port, asked through a tracer.
 
     `sport` is the source port of the connection that failed, 0 to ask with another; `limited`: whoever answers limits how often,
-    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `receipts`: they may, and IP can
+    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `recording`: they may, and IP can
     record routes; `flows`: so many more to the port;
     `met`: the kinds of answers that connections have got, where flows may differ in that, else None.
     """
 
     def __init__(
         self, tracer: Tracer, port: int, sport: int, limited: bool, odd: bool, flows: int, tell: Callable[[str], None],
-        met: Callable[[], set[str]] | None = None, receipts: bool = False,
+        met: Callable[[], set[str]] | None = None, recording: bool = False,
     ) -> None:  # fmt: skip
         self._tracer, self._port, self._sport, self._tell = tracer, port, sport, tell
-        self._limited, self._odd, self._flows, self._receipts = limited, odd, flows, receipts
+        self._limited, self._odd, self._flows, self._receipts = limited, odd, flows, recording
         self._spread = Spread(tracer, port, CONTROL_PORT, met) if met is not None else None
         self._knocks: list[Sweep] = []
         self._singles: list[Sweep] = []
@@ -45,7 +45,7 @@ class Locator:
             self._ask_oddly()
             self._tracer.ask(*batch)
         self._ask_oddly()
-        self._ask_for_receipts()
+        self._ask_for_receipts(self._receipts_beside())
         self._tracer.watch()
         for port, way in self._ways.items():
             if (ending := way.heard.get(way.end)) is not None:
@@ -59,8 +59,12 @@ class Locator:
             return
         self._tell("asking for signs of life by ping and UDP")
         known = max((way.end for way in self._ways.values()), default=0)
-        if ping(known, mine.last) > mine.last + 1 and not self._farther():
+        hop = ping(known, mine.last)
+        if hop > mine.last + 1 and not self._farther():
             self._tracer.ask(*(self._tracer.single(CONTROL_PORT, mine.last + 1) for _ in range(MDA_FLOWS - 1)))
+        if not known:
+            self._ask_for_receipts(receipts.alone(self._port, mine.last, hop if hop > mine.last else 0))
+            self._tracer.watch()
 
     def _wanted_knocks(self) -> list[Sweep]:
         if not self._limited and not self._knocks:
@@ -126,18 +130,17 @@ class Locator:
         if self._odd and control is not None and control.kind == "rst":
             self._odd = False
             self._tell("asking with SYNs of odd shapes (--only-syn leaves them out)")
-            port, signed = self._port, (CONTROL_PORT, "signed")
-            self._tracer.odd([(port, "signed"), signed, (port, "synfin")] * 2 + [signed, (port, "damaged")])
+            port, signed = self._port, (CONTROL_PORT, "signed", 0)
+            self._tracer.odd([(port, "signed", 0), signed, (port, "synfin", 0)] * 2 + [signed, (port, "damaged", 0)])
 
-    def _ask_for_receipts(self) -> None:
+    def _receipts_beside(self) -> list[receipts.Asked]:
         """Where the port keeps silent, or refuses at the hop at which others are answered: do SYNs get through to the target?"""
         ends = {port: way.end for port, way in self._ways.items() if port != self._port and way.end}
         control = CONTROL_PORT if CONTROL_PORT in ends else next(iter(ends), 0)
-        if not self._receipts or not control or not 0 < ends[control] <= _RECORDED_HOPS:
-            return
-        if self._ways[self._port].end in (0, ends[control]):
+        hop = ends.get(control, 0)
+        return receipts.beside(self._port, control, hop) if self._ways[self._port].end in (0, hop) else []
+
+    def _ask_for_receipts(self, asked: list[receipts.Asked]) -> None:
+        if self._receipts and asked:
             self._tell("asking with SYNs that record their route (--only-syn leaves them out)")
-            mine, theirs = (self._port, "spoilt"), (control, "spoilt")
-            plain = (self._port, "recorded")
-            asked = [mine, theirs, plain, mine, plain, (control, "recorded"), mine, theirs]
-            self._tracer.odd(asked, ends[control] - 1)
+            self._tracer.odd(asked)

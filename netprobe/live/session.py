@@ -185,9 +185,9 @@ class Session:
         odd = failing.errno == "ECONNREFUSED" and not limited and not self.options.only_syn
         sport = failing.local_port if failing.errno else 0
         unequal = failing.errno in _MET and failing.errno != "" and not limited
-        receipts = ":" not in self.address and not limited and not self.options.only_syn
+        recording = ":" not in self.address and not limited and not self.options.only_syn
         met = self._met if unequal else None
-        locator = Locator(tracer, self.port, sport, limited, odd, flows, self.tell, met, receipts)
+        locator = Locator(tracer, self.port, sport, limited, odd, flows, self.tell, met, recording)
         locator.run()
         if failing.errno is None and not self.options.only_syn:
             from netprobe.live.pings import ping

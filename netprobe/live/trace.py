@@ -140,10 +140,11 @@ class Tracer:
                     self._send(sweep, ttl)
             self._listen([sweep for sweep, _ in batch])
 
-    def odd(self, asked: Iterable[tuple[int, str]], room: int = 0) -> None:
+    def odd(self, asked: Iterable[tuple[int, str, int]]) -> None:
         """SYNs of odd shapes (see `sweeps.Echo.shape`) to ports. They bear the largest TTL of a probe, so that nobody takes them for
-        attempts; `room` is what record-route options have. Those that wait for no report are followed by an ACK out of nothing."""
-        for to, shape in asked:
+        attempts; the third is the room that record-route options have. Those that wait for
+        no report are followed by an ACK out of nothing."""
+        for to, shape, room in asked:
             sweep = Sweep(to, self._network.hold())
             self._send(sweep, MOST_HOPS, shape, room)
             self._odd.append(sweep)

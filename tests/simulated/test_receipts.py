@@ -78,3 +78,12 @@ def test_a_device_whose_rsts_are_the_host_s_in_all_is_found_out(tmp_path: Path) 
 def test_they_can_be_refused(tmp_path: Path) -> None:
     row = [*WAY, server(4, rules=(DROPS,), **SSH)]
     assert diagnosed(row, tmp_path, Options(only_syn=True)).cause == "silence"
+
+
+@pytest.mark.parametrize("lost", ["at the host", "on the way back"])
+def test_where_no_port_answers_they_still_tell_how_far_syns_come(lost: str, tmp_path: Path) -> None:
+    """All TCP may get lost on its way back as well, where a firewall has seen no SYN: no cause, and the place says so."""
+    there = {"rules": (Rule("input", "drop"),)} if lost == "at the host" else {}
+    back = (Rule("forward", "drop", source=SERVER[4]),) if lost == "on the way back" else ()
+    found = diagnosed([WAY[0], router(4, 1, rules=back), WAY[2], server(4, **SSH, **there)], tmp_path)
+    assert (found.cause, found.place.hop, found.place.or_back) == ("silence", 3, True)
