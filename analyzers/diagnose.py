@@ -80,12 +80,13 @@ def subject_of(
     return Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped, unheard)
 
 
-def diagnose_unsent(context: Context, looped: tuple[int, ...] = ()) -> Verdict:
-    """The verdict on a target to which nothing was sent; `looped` are frames that came back over the loopback interface."""
+def diagnose_unsent(context: Context, looped: tuple[int, ...] = (), by_error: bool = False) -> Verdict:
+    """The verdict on a target to which nothing was sent; `looped` are frames that came back over the loopback interface, ICMP errors
+    among them if `by_error`."""
     unasked = Call(local_port=0, port=context.port, errno=context.route or None, after_ns=0)
     call = next((call for call in context.calls if call.port == context.port), unasked)
     facts = list(origin.facts(context, call, looped))
-    symptom = origin.symptom_of(call)
+    symptom = origin.symptom_of(call, by_error)
     found = answer(weigh(facts, _CAUSES_OF[symptom]))
     cause = found.id or symptom
     return Verdict(

@@ -24,10 +24,16 @@ class HalfOpen(Fact):
 
 @fact
 class Unheard(Fact):
-    """The SYN-ACK came in, but connect() on this host did not return: what came in did not reach its kernel's TCP."""
+    """The SYN-ACK came in, but connect() on this host did not return: what came in did not reach its kernel's TCP; or its TCP had no
+    use for it, as it acknowledges another number (`fits` False)."""
+
+    fits: bool
 
     def text(self) -> str:
-        return "the SYN-ACK came in on the interface, yet connect() on this host never returned: a rule of its own keeps it out"
+        why = (
+            "a rule of its own keeps it out" if self.fits else "it acknowledges another sequence number than the SYN's"
+        )
+        return f"the SYN-ACK came in on the interface, yet connect() on this host never returned: {why}"
 
 
 @fact
@@ -95,7 +101,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 synacks=len(ending.synack_rows), client_tried=tried,
             )  # fmt: skip
             if attempt.client_port in subject.unheard and attempt.synack is not None:
-                yield Unheard(frames=(attempt.synack.number,), count=len(group))
+                fits = any((syn.tcp.seq + 1) & 0xFFFFFFFF == attempt.synack.tcp.ack for syn in attempt.syns)
+                yield Unheard(frames=(attempt.synack.number,), count=len(group), fits=fits)
         elif subject.symptom == "aborted" and attempt.closing is not None:
             yield AbortedByClient(
                 frames=subject.frames(group, ending.syn_rows[0], ending.closing_row or 0), count=len(group),

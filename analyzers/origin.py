@@ -25,7 +25,7 @@ class NothingSent(Fact):
 
     def text(self) -> str:
         said = f"connect() failed with {self.errno} after" if self.errno else "connect() was still waiting after"
-        back = "; the answer in the target's name came over the loopback interface" if self.looped else ""
+        back = "; the answer came over the loopback interface" if self.looped else ""
         return f"{said} {duration(self.after_ns)}, and no packet left this host{back}"
 
 
@@ -80,9 +80,10 @@ _ROUTES = {
 }  # fmt: skip
 
 
-def symptom_of(call: Call) -> str:
-    """What a person sees of a connect() that sent nothing."""
-    return _SYMPTOMS.get(call.errno, "unreachable")
+def symptom_of(call: Call, by_error: bool = False) -> str:
+    """What a person sees of a connect() that sent nothing; `by_error`: an ICMP error came back over the loopback interface, which
+    "connection refused" may stand for as well."""
+    return "unreachable" if by_error else _SYMPTOMS.get(call.errno, "unreachable")
 
 
 def facts(context: Context, call: Call, looped: tuple[int, ...]) -> Iterator[Fact]:
@@ -92,7 +93,7 @@ def facts(context: Context, call: Call, looped: tuple[int, ...]) -> Iterator[Fac
         yield NoWayOut(errno=context.route)
     elif context.neighbour in ("FAILED", "INCOMPLETE") and call.after_ns >= _NEIGHBOUR_NS:
         yield NeighbourSilent(address=context.gateway or context.address, state=context.neighbour, noted=True)
-    elif not context.neighbour and call.errno == "EHOSTUNREACH" and call.after_ns >= _GAVE_UP_NS and not looped:
+    elif call.errno == "EHOSTUNREACH" and call.after_ns >= _GAVE_UP_NS:
         yield NeighbourSilent(address=context.gateway or context.address, state="", noted=False)
     if context.elsewhere:
         yield SentElsewhere(to=context.elsewhere)

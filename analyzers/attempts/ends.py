@@ -92,6 +92,8 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End
             low, high = (min(low, back) if silent else low), max(high, back)
     if first.kind == "rst" and router is None:
         low = min(low, _answered_from(sweeps, path.port, first))
+        if last < first.ttl - 1:  # small TTLs may be dropped on the way: the refusal itself may come from nearer
+            low = min(low, routers(first.answer.ttl) + 1)
     before = path.at(last)
     frames = [first.syn.number, first.answer.number, *([before.ran_out.number] if before and before.ran_out else [])]
     frames += [echo.answer.number for echo in others.values() if echo.answer]

@@ -183,12 +183,26 @@ class Subject:
         if counts.total() > probes:
             counts["unreachable"] -= probes
         counts["silence"] -= sum(count for _, _, count in self.limited)
+        if self._silenced:
+            counts["silence"] = 0
         failing = [s for s in SYMPTOMS if counts[s] > 0 and s not in ("healthy", "unseen")]
         if failing:
             return max(failing, key=lambda s: (counts[s], -SYMPTOMS.index(s)))
         if counts["healthy"] or "unseen" in self.symptoms:
             return "healthy" if counts["healthy"] else "unseen"
         return Counter(self.symptoms).most_common(1)[0][0]  # probes only, whose silence a limit on errors may explain
+
+    @property
+    def _silenced(self) -> bool:
+        """Whether the first attempt was refused, and silence began right behind it: with what was asked besides, as of a guard that bans
+        whoever asks too much. Then the first tells what anybody gets."""
+        chosen = list(zip(self.cases, self.symptoms, strict=True))
+        silent = [self.begun(group) for (_, group), symptom in chosen if symptom == "silence"]
+        refused = [self.begun(group) for (_, group), symptom in chosen if symptom in ("reset", "unreachable")]
+        if not silent or not refused:
+            return False
+        since, last = int(np.concatenate(silent).min()), int(np.concatenate(refused).max())
+        return last < since <= last + _LIMIT_NS
 
     @cached_property
     def limited(self) -> list[tuple[Attempt, Group, int]]:

@@ -53,7 +53,8 @@ CAUSES = (
         Cause(
             f"unreachable.target.filter.{kind}", f"a packet filter on the target host refuses with ICMP {kind}", "server-host",
             requires=(seen(IcmpRefusal, kind=kind, by_target=True),),
-            supports=(seen(IcmpRefusal, kind=kind, by_target=True, stands="same", others="pass"),),
+            # What routes say a NAT box may say of the way behind it, though itself it answers other ports.
+            supports=() if kind in ROUTING else (seen(IcmpRefusal, kind=kind, by_target=True, stands="same", others="pass"),),
             excludes=(seen(IcmpRefusal, late=True), seen(Translated, before_end=True)),
             source="measured with iptables, nftables, ufw, fail2ban",
         )
@@ -69,7 +70,7 @@ CAUSES = (
             ),
             excludes=(seen(IcmpRefusal, late=True),), source="measured with iptables and nftables on a router",
         )
-        for kind in _ERRORS
+        for kind in _ERRORS if kind != "beyond-scope"
     ),
     Cause(
         "silence.target.filter.drop", "a packet filter on the target host drops the packets", "server-host",

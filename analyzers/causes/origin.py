@@ -39,7 +39,8 @@ CAUSES = (
     ),
     Cause(
         "half-open.origin.local-rule", "a rule of this host itself keeps the target's answer out", "client-host",
-        requires=(seen(HalfOpen), seen(Unheard)), proof=(seen(Unheard),), source="measured: drop and reject rules in INPUT",
+        requires=(seen(HalfOpen), seen(Unheard, fits=True)), proof=(seen(Unheard, fits=True),),
+        source="measured: drop and reject rules in INPUT",
     ),
     *(
         Cause(

@@ -98,7 +98,8 @@ class Flow:
         """Go on as far as the socket lets."""
         try:
             if self.errno is None and writable:
-                self._result(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+                code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                self._result(0 if code and self._connected() else code)
             if self.errno == "" and readable and not self.finished:
                 self._listen()
             if self.errno == "" and self._saying:
@@ -109,6 +110,14 @@ class Flow:
             self.finished = True  # reset or broken: the packets say how
         if self.talk.finished and not self._saying:
             self.finished = True
+
+    def _connected(self) -> bool:
+        """Whether it is, whatever ICMP errors said of what it sent then, which do not end it (RFC 1122 section 4.2.3.9)."""
+        try:
+            self.socket.getpeername()
+        except OSError:
+            return False
+        return True
 
     def _listen(self) -> None:
         data = self.socket.recv(_READ)

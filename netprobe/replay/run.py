@@ -63,7 +63,7 @@ class Replay:
     sources: list[Source]
     recall: Recaller
     interrupted: bool = False
-    _unsent: dict[int, tuple[Context, tuple[int, ...]]] = field(default_factory=dict)
+    _unsent: dict[int, tuple[Context, tuple[int, ...], bool]] = field(default_factory=dict)
 
     def __enter__(self) -> "Replay":
         return self
@@ -105,7 +105,8 @@ class Replay:
             found = [s for s in found if not set(looped) & set(s.members.tolist())]
             unsent = Service(context.target, context.port, self.ledger.order[:0], context.until_ns, context.until_ns)
             found.append(unsent)
-            self._unsent[id(unsent)] = (context, tuple(self.ledger.cell("number", i, 0) for i in looped))
+            errors = any(self.ledger.of("icmp", i).any() for i in looped)
+            self._unsent[id(unsent)] = (context, tuple(self.ledger.cell("number", i, 0) for i in looped), errors)
         return found
 
     def _ends_at(self, address: Address) -> Array:
@@ -140,8 +141,7 @@ class Replay:
 
     def verdict(self, service: Service) -> Verdict:
         if id(service) in self._unsent:
-            context, frames = self._unsent[id(service)]
-            return diagnose_unsent(context, frames)
+            return diagnose_unsent(*self._unsent[id(service)])
         return diagnose(service, self.ledger, self.recall, self.watches, self.surroundings, self._unheard(service))
 
     def _unheard(self, service: Service) -> frozenset[int]:

@@ -6,6 +6,7 @@ import pytest
 
 from analyzers.model import Strength
 from tests.judge import LATER, by, said, verdict
+from tests.sweeps import ran_out, syn
 
 ROUTER = "203.0.113.1"
 
@@ -48,3 +49,28 @@ def test_an_error_that_quotes_another_sequence_number_is_not_obeyed(tmp_path: Pa
     found = verdict(tmp_path, script)
     assert (found.outcome, found.strength) == ("refused-rst", Strength.CONSISTENT)
     assert "clients ignore it" in said(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [("3/13", "unreachable.target.filter.admin-prohibited"), ("3/0", "unreachable")]
+)
+def test_what_routes_say_may_be_said_by_a_nat_box_of_the_way_behind_it(tmp_path: Path, code: str, cause: str) -> None:
+    """Though itself it answers other ports, from the same hop."""
+    target = "198.51.100.1"
+    first = f"0 > client-port 900 S 1 tos 0x48\n+.02 < client-port 900 icmp {code} from {target} ttl 63 quotes S 1 quoted-ttl 63\n"
+    refuses = f"+.01 < icmp {code} from {target} ttl 63 quotes S {{}} quoted-ttl 1\n"
+    mine = "".join(syn(ttl) + (ran_out(1) if ttl == 1 else refuses.format(1000 * ttl)) for ttl in (1, 2, 3))
+    closed = "".join(
+        syn(ttl) + (ran_out(1) if ttl == 1 else f"+.01 < R. 0 ack {1000 * ttl + 1} ttl 63 tos 0x48\n")
+        for ttl in (1, 2, 3)
+    )
+    other = closed.replace("> S", "> client-port 800 port 9 S").replace(
+        "< icmp 11/0", "< client-port 800 port 9 icmp 11/0"
+    )
+    assert verdict(tmp_path, first + mine + other.replace("< R.", "< client-port 800 port 9 R.")).cause == cause
+
+
+def test_a_ban_that_the_questions_brought_about_does_not_hide_the_refusal(tmp_path: Path) -> None:
+    refused = by(700, "+.01 > S 1000\n+.001 < R. 0 ack 1001 ttl 60\n")
+    silent = "".join(by(800 + i, "+.01 > S 1000\n+1 > S 1000\n") for i in range(3))
+    assert verdict(tmp_path, refused + silent + LATER.format(10)).outcome == "refused-rst"

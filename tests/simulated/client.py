@@ -186,6 +186,10 @@ class Socket:
     def writable(self) -> bool:
         return self.end.state not in ("new", "syn-sent")
 
+    def getpeername(self) -> None:
+        if self.end.state in ("new", "syn-sent", "dead"):
+            raise OSError(errno.ENOTCONN, "not connected")
+
     def getsockopt(self, level: int, name: int) -> int:
         assert (level, name) == (socket.SOL_SOCKET, socket.SO_ERROR)
         return self._code

@@ -104,6 +104,18 @@ def test_what_came_back_over_the_loopback_interface_proves_it(tmp_path: Path) ->
     assert found.evidence[0].frames == (1,)
 
 
+@pytest.mark.parametrize(
+    ("errno", "after_ns", "cause"),
+    [("ECONNREFUSED", 100_000, "unreachable.origin.local-rule"), ("EHOSTUNREACH", 3_100_000_000, "unreachable.origin.neighbour")],
+)  # fmt: skip
+def test_an_icmp_error_over_the_loopback_interface_is_no_reset(
+    tmp_path: Path, errno: str, after_ns: int, cause: str
+) -> None:
+    """A filter's port-unreachable, which programs know as "connection refused" too, and the kernel's word of a missing neighbour."""
+    found = frames(f"0 < icmp 3/3 from {CLIENT4} ttl 64 quotes S 1000 quoted-ttl 64", "lo")
+    assert judged(tmp_path, found, context(errno, after_ns)).cause == cause
+
+
 def test_only_the_newest_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for second in range(25):
