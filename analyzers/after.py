@@ -26,7 +26,7 @@ class ProxiedHandshake(Fact):
     refused: bool
     ttl: int
     later_ttl: int  # of what came behind it, 0 when nothing did
-    behind: bool  # that came from elsewhere: the server behind the proxy has answered
+    behind: bool  # that came from elsewhere, or took the client's words: the server behind the proxy has answered
 
     def text(self) -> str:
         moved = (
@@ -153,7 +153,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 refused=_only_reset(attempt),
                 ttl=attempt.segments[attempt.ending.synack_rows[0]].ttl,
                 later_ttl=_later_ttl(attempt),
-                behind=_later_ttl(attempt) not in (0, attempt.segments[attempt.ending.synack_rows[0]].ttl),
+                behind=_took_words(attempt)
+                or _later_ttl(attempt) not in (0, attempt.segments[attempt.ending.synack_rows[0]].ttl),
             )
     worked: dict[tuple[str, str, bool], list[Worked]] = {}
     for attempt, group in subject.working:
@@ -164,6 +165,11 @@ def facts(subject: Subject) -> Iterator[Fact]:
         kind = alike[0]
         count = sum(one.count for one in alike)
         yield Worked(frames=frames[:4], count=count, how=kind.how, said=kind.said, encrypted=kind.encrypted)
+
+
+def _took_words(attempt: Attempt) -> bool:
+    """Whether the server's side acknowledged what the client said, which a proxy without a server has no room for."""
+    return any(not s.client and not s.icmp and not s.has(RST) and (s.ack_position or 0) > 1 for s in attempt.segments)
 
 
 def _slow_lines(attempt: Attempt, group: Group) -> Iterator[SlowLines]:
