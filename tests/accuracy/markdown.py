@@ -9,7 +9,8 @@ Result = dict[str, Any]
 
 
 def markdown(cells: Sequence[Result]) -> Iterator[str]:
-    """At most 25 lines: a row for each tool, and a row for each kind of cause with the two tools that say most beside netprobe."""
+    """A row for each tool, a row for each kind of cause with the two tools that say most beside netprobe; and the confusion matrix:
+    for each kind of cause what they said it was."""
     tools = list(dict.fromkeys(tool for cell in cells for tool in cell["tools"]))
     broken = [cell for cell in cells if cell["truth"]["cause"].split(".")[0] != "healthy"]
     yield f"{len(cells)} networks, {len({c['truth']['cause'] for c in cells})} causes; in {len(broken)} something is wrong."
@@ -32,6 +33,12 @@ def markdown(cells: Sequence[Result]) -> Iterator[str]:
     for kind in sorted({_kind(cell) for cell in broken}):
         rows = [cell for cell in broken if _kind(cell) == kind]
         yield f"| {kind} | {len(rows)} | {' | '.join(_beside(rows, tool) for tool in beside)} |"
+    yield ""
+    yield f"| truth | networks | {' | '.join(f'{tool} says' for tool in beside)} |"
+    yield f"|---|---|{'---|' * len(beside)}"
+    for kind in sorted({_two(cell["truth"]["cause"]) for cell in broken}):
+        rows = [cell for cell in broken if _two(cell["truth"]["cause"]) == kind]
+        yield f"| {kind} | {len(rows)} | {' | '.join(_said(rows, tool) for tool in beside)} |"
 
 
 def _kind(cell: Result) -> str:
@@ -42,6 +49,21 @@ def _kind(cell: Result) -> str:
     if symptom in ("mute", "stalled"):
         return "mute, stalled"
     return f"{symptom}.{where}" if symptom in ("reset", "silence", "unreachable") else symptom
+
+
+def _two(cause: str) -> str:
+    """The symptom and where it is made."""
+    return ".".join(cause.split(".")[:2])
+
+
+def _said(cells: Sequence[Result], tool: str) -> str:
+    """What a tool said these were, the most frequent first; what contradicts the truth stands out."""
+    answers = [one for cell in cells if "score" in (one := cell["tools"].get(tool, {}))]
+    words = Counter(
+        f"**{_two(one['cause'])}**" if one["score"]["cause"] == "WRONG" else _two(one["cause"]) or "nothing"
+        for one in answers
+    )
+    return ", ".join(f"{word} {number}" for word, number in words.most_common())
 
 
 def _beside(cells: Sequence[Result], tool: str) -> str:
