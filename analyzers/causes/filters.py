@@ -54,7 +54,9 @@ CAUSES = (
             f"unreachable.target.filter.{kind}", f"a packet filter on the target host refuses with ICMP {kind}", "server-host",
             requires=(seen(IcmpRefusal, kind=kind, by_target=True),),
             # What routes say a NAT box may say of the way behind it, though itself it answers other ports.
-            supports=() if kind in ROUTING else (seen(IcmpRefusal, kind=kind, by_target=True, stands="same", others="pass"),),
+            supports=() if kind in ROUTING else tuple(
+                seen(IcmpRefusal, kind=kind, by_target=True, stands=where, others="pass") for where in ("same", "beside")
+            ),
             excludes=(seen(IcmpRefusal, late=True), seen(Translated, before_end=True)),
             source="measured with iptables, nftables, ufw, fail2ban",
         )

@@ -1,10 +1,12 @@
 """Where on the way: what is asked hop by hop, each round by what has answered until then.
 
 First the ways to ports that have answered, and one SYN each to ports that may be open; then the ways to those that are, and
-other flows where another port's way is longer than that of the failing one.
+other flows where another port's way is longer than that of the failing one. A trace does not wait for first answers: `begin`
+asks the ways to the port and to a control as far as most ways are.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from analyzers.attempts.hops import MDA_FLOWS
 from analyzers.attempts.icmp import RAN_OUT
@@ -17,31 +19,56 @@ USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
 _OTHERS = (CONTROL_PORT, *USUAL_PORTS)
 
 
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """What became of the connections to the port. `sport` is the source port of one that failed, 0 to ask with another;
+    `limited`: whoever answers limits how often, so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may
+    be sent; `recording`: they may, and IP can record routes; `met`: the kinds of answers that connections have got, where flows may
+    differ in that, else None."""
+
+    sport: int
+    limited: bool
+    odd: bool
+    recording: bool = False
+    met: Callable[[], set[str]] | None = None
+
+
 class Locator:
-    """The questions about one failing port, asked through a tracer.
+    """The questions about one port, asked through a tracer, with so many `flows` more to it."""
 
-    `sport` is the source port of the connection that failed, 0 to ask with another; `limited`: whoever answers limits how often,
-    so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may be sent; `recording`: they may, and IP can
-    record routes; `flows`: so many more to the port;
-    `met`: the kinds of answers that connections have got, where flows may differ in that, else None.
-    """
-
-    def __init__(
-        self, tracer: Tracer, port: int, sport: int, limited: bool, odd: bool, flows: int, tell: Callable[[str], None],
-        met: Callable[[], set[str]] | None = None, recording: bool = False,
-    ) -> None:  # fmt: skip
-        self._tracer, self._port, self._sport, self._tell = tracer, port, sport, tell
-        self._limited, self._odd, self._flows, self._receipts = limited, odd, flows, recording
-        self._spread = Spread(tracer, port, CONTROL_PORT, met) if met is not None else None
+    def __init__(self, tracer: Tracer, port: int, flows: int, tell: Callable[[str], None]) -> None:
+        self._tracer, self._port, self._flows, self._tell = tracer, port, flows, tell
+        self._failing = Failing(0, False, False)
+        self._spread: Spread | None = None
+        self._odd = self._receipts = False
         self._knocks: list[Sweep] = []
         self._singles: list[Sweep] = []
         self._ways: dict[int, Sweep] = {}
+        self._begun: list[Sweep] = []
+        self._beside: list[Sweep] | None = None
+        self._ahead = False
 
-    def run(self) -> None:
+    def begin(self) -> None:
+        """Ask before anything was answered: the ways to the port and to a control, and what else may be open."""
+        self._ahead = True
+        self._wanted_knocks()
+        self._ways = {port: self._tracer.sweep(port, ahead=True) for port in (self._port, CONTROL_PORT)}
+        self._begun = list(self._ways.values())
+        self._tell(f"tracing the way to port {self._port}")
+        self._tracer.begin(*self._knocks, *self._begun)
+
+    def run(self, failing: Failing) -> None:
         """Ask until the answers call for nothing more."""
+        self._failing, self._odd, self._receipts = failing, failing.odd, failing.recording
+        if failing.met is not None:
+            self._spread = Spread(self._tracer, self._port, CONTROL_PORT, failing.met)
+        if self._begun:
+            self._tracer.hear(*self._begun, only_ends=True)
+            self._tracer.ask(*(way for way in self._begun if not way.end))
         while batch := [
-            *self._wanted_ways(), *self._wanted_flows(), *self._wanted_knocks(), *self._wanted_spread(),
-        ]:  # fmt: skip
+            *self._wanted_beside(), *self._wanted_ways(), *self._wanted_flows(), *self._wanted_knocks(),
+            *self._wanted_spread(),
+        ] or self._wanted_rest():  # fmt: skip
             self._ask_oddly()
             self._tracer.ask(*batch)
         self._ask_oddly()
@@ -66,8 +93,30 @@ class Locator:
             self._ask_for_receipts(receipts.alone(self._port, mine.last, hop if hop > mine.last else 0))
             self._tracer.watch()
 
+    def _wanted_beside(self) -> list[Sweep]:
+        """Once, where the way was asked ahead: that of the connection that failed, which is the one to ask if it fared otherwise,
+        and of other flows: one less where whoever answers limits that."""
+        if not self._ahead or self._beside is not None:
+            return []
+        sport, mine = self._failing.sport, self._ways[self._port]
+        met, end = self._tracer.met.get(sport), mine.heard.get(mine.end)
+        alike = not sport or (met is not None and end is not None and (met.kind, met.ttl) == (end.kind, end.ttl))
+        more = self._flows - self._failing.limited if alike else max(self._flows, 1)
+        self._beside = [self._way(self._port, sport if n == 0 else 0) for n in range(more)]
+        if not alike:
+            self._ways[self._port] = self._beside[0]
+        return self._beside
+
+    def _wanted_rest(self) -> list[Sweep]:
+        """What was begun, once nothing else is wanted: the silent hops before its ends have answered by now, or are asked again;
+        and where another port's way may still tell more, the open ones have answered."""
+        rest, self._begun = self._begun, []
+        if rest:
+            self._tracer.hear(*rest, *([] if self._decided else self._knocks))
+        return rest
+
     def _wanted_knocks(self) -> list[Sweep]:
-        if not self._limited and not self._knocks:
+        if not self._failing.limited and not self._knocks:
             self._knocks = [self._tracer.single(port) for port in USUAL_PORTS if port != self._port]
             return self._knocks
         return []
@@ -76,10 +125,11 @@ class Locator:
         """To the port, a control and an open one: at first to those of which is known how far they may be."""
         answers = self._tracer.answers
         alive = [port for port in _OTHERS if port != self._port and port in answers and answers[port].kind == "syn-ack"]
+        alive = [] if self._decided else alive
         wanted = []
         for port in dict.fromkeys((self._port, CONTROL_PORT, *alive[:1])):
-            if port not in self._ways and (port in answers or self._limited or self._knocks):
-                self._ways[port] = self._way(port, self._sport if port == self._port else 0)
+            if port not in self._ways and (port in answers or self._failing.limited or self._knocks):
+                self._ways[port] = self._way(port, self._failing.sport if port == self._port else 0)
                 wanted.append(self._ways[port])
         if self._ways.get(self._port) in wanted:
             wanted += [self._way(self._port) for _ in range(self._flows)]
@@ -119,6 +169,14 @@ class Locator:
         return [port for port, way in self._ways.items() if port != self._port and way.end > self._near > 0]
 
     @property
+    def _decided(self) -> bool:
+        """In a trace, whether neither open ports nor odd SYNs would tell more of the place: another port is answered from farther
+        away than what refuses, and that passes SYNs on, so that it is no host and no box that translates."""
+        mine = self._ways.get(self._port)
+        end = mine.heard.get(mine.end) if mine is not None else None
+        return self._ahead and mine is not None and end is not None and end.hops < mine.end and bool(self._farther())
+
+    @property
     def _near(self) -> int:
         """The TTL from which on SYNs to the port are refused, or vanish; 0 before it was asked."""
         mine = self._ways.get(self._port)
@@ -126,6 +184,8 @@ class Locator:
 
     def _ask_oddly(self) -> None:
         """Once, when a control port is known to answer with a RST."""
+        if self._ahead and (self._decided or not self._ways[self._port].heard):
+            return
         control = self._tracer.answers.get(CONTROL_PORT)
         if self._odd and control is not None and control.kind == "rst":
             self._odd = False

@@ -17,7 +17,7 @@ from captures.packet import decode
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.heard import RAW
-from netprobe.live.locate import CONTROL_PORT, Locator
+from netprobe.live.locate import CONTROL_PORT, Failing, Locator
 from netprobe.live.network import Kernel, Network, Recording
 from netprobe.live.recorder import Frame
 from netprobe.live.trace import MOST_PACKETS, Tracer
@@ -27,6 +27,7 @@ _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than conne
 _SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
 _REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
 _LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
+_EXCEEDED_V4, _EXCEEDED_V6 = 11, 3  # ICMP types: a TTL was used up
 # What the end of connect() says of the answer.
 _MET: dict[str | None, str] = {"": "syn-ack", "ECONNREFUSED": "rst", None: ""}
 
@@ -68,6 +69,7 @@ class Session:
     recorder: Recording | None = None
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
+    _locator: Locator | None = None
 
     def __post_init__(self, through: Network | None) -> None:
         self.network = through or Kernel(self.address, self.options.source, self.options.device)
@@ -102,6 +104,7 @@ class Session:
         first = self._start(self._plan("ssh" if self.port == 22 else "listen"))
         if self.options.trace:
             self._control()  # asked for in any case: then at once
+            self._begin(first)
         self._wait([first], self.options.wait_s if first.errno is None else 0, silent_s=_SILENT_S)
         if first.errno is None:
             self._silence(first)
@@ -134,6 +137,9 @@ class Session:
             self._locate()
         left = first.started + self.options.wait_s - self.network.now()
         self._wait([first, *others], max(0.0, left))
+        if self._locator is not None and self._limited(first) and self.options.budget > 2:
+            last = self._start(self._plan("no"))  # probes of the trace had used up the errors of its sender
+            self._wait([last], self.options.wait_s)
 
     def _accepted(self, first: Flow) -> None:
         """Connected: hear it out, and where it ended badly ask once more, without a word. Where it went well ask twice more:
@@ -177,22 +183,38 @@ class Session:
         if all(frame.device == "lo" for frame in self.recorder.frames):
             return  # an address of this host: there is no way to it
         failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
-        most, flows = self.options.most_hops, self.options.flows
-        trip_s = min((f.after_ns / 1e9 for f in self.flows if f.errno in ("", "ECONNREFUSED")), default=0.0)
-        budget = MOST_PACKETS + 2 * most * flows
-        tracer = Tracer(self.network, self.recorder, self.address, self._go_on, most, budget, trip_s)
+        locator = self._locator or self._new_locator()
         limited = self._limited(failing)
         odd = failing.errno == "ECONNREFUSED" and not limited and not self.options.only_syn
         sport = failing.local_port if failing.errno else 0
         unequal = failing.errno in _MET and failing.errno != "" and not limited
         recording = ":" not in self.address and not limited and not self.options.only_syn
-        met = self._met if unequal else None
-        locator = Locator(tracer, self.port, sport, limited, odd, flows, self.tell, met, recording)
-        locator.run()
+        locator.run(Failing(sport, limited, odd, recording, self._met if unequal else None))
         if failing.errno is None and not self.options.only_syn:
             from netprobe.live.pings import ping
 
             locator.ask_for_life(partial(ping, self.network, self.recorder, self.address))
+
+    def _new_locator(self) -> Locator:
+        most, flows = self.options.most_hops, self.options.flows
+        trip_s = min((f.after_ns / 1e9 for f in self.flows if f.errno in ("", "ECONNREFUSED")), default=0.0)
+        budget = MOST_PACKETS + 2 * most * flows
+        assert self.recorder is not None
+        tracer = Tracer(self.network, self.recorder, self.address, self._go_on, most, budget, trip_s)
+        return Locator(tracer, self.port, flows, self.tell)
+
+    def _begin(self, first: Flow) -> None:
+        """Begin to trace the way beside the first connection, once that was seen to leave: what this host's own rules keep
+        back must not leave otherwise. Where the answer comes from near, it is waited for: with it less is asked."""
+        while first.errno is None and not self._left(first):
+            left = first.started + _SILENT_S - self.network.now()
+            if left <= 0:
+                return
+            self._turn(left)
+        self._pause(_ARRIVES_S)
+        if first.errno is None and self.network.source():
+            self._locator = self._new_locator()
+            self._locator.begin()
 
     def _met(self) -> set[str]:
         """The kinds of answers that connections to the port got, "" where one has waited long for any."""
@@ -257,9 +279,12 @@ class Session:
             return True
         if not self.recorder.closed:
             self._pause(_ARRIVES_S)
-        return any(
-            f.device != "lo" and _local_port(f, outbound=True) == flow.local_port for f in self.recorder.frames
-        ) or (self.address.startswith("127.") or self.address == "::1")
+        return self._left(flow) or self.address.startswith("127.") or self.address == "::1"
+
+    def _left(self, flow: Flow) -> bool:
+        """Whether a packet of this flow was seen to leave the host."""
+        frames = self.recorder.frames if self.recorder is not None else ()
+        return any(f.device != "lo" and _local_port(f, outbound=True) == flow.local_port for f in frames)
 
     def _elsewhere(self, flow: Flow) -> str:
         """Where this host's own NAT sent the flow instead, as "ADDRESS port PORT"; "" when it did not."""
@@ -275,10 +300,14 @@ class Session:
         return bool(flow.errno) and (flow.errno != "ECONNREFUSED" or self._errors())
 
     def _errors(self) -> bool:
-        """Whether ICMP errors came in; neighbour discovery is none."""
+        """Whether ICMP errors came in that refuse; neighbour discovery is none, and TTLs were small on purpose."""
         frames = self.recorder.frames if self.recorder is not None else []
         inbound = [f for f in frames if f.direction == 1]
-        return any(_protocol(f) == 1 or (_protocol(f) == 58 and f.data[40] < 128) for f in inbound)
+        return any(
+            (_protocol(f) == 1 and f.data[(f.data[0] & 15) * 4] != _EXCEEDED_V4)
+            or (_protocol(f) == 58 and f.data[40] < 128 and f.data[40] != _EXCEEDED_V6)
+            for f in inbound
+        )
 
     def context(self) -> Context:
         """What the wire cannot say, as it stands now."""

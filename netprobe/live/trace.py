@@ -20,6 +20,7 @@ MOST_PACKETS = 150  # to one address in one diagnosis
 _LEAST = 3  # TTLs of one flow: fewer are no sweep for whoever reads the evidence
 _NOTHING = 0x10000  # acknowledged though nobody said it
 _STEP = 8  # hops asked more when the end did not show
+_AHEAD = 16  # hops asked at first where nothing is known yet
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
 _LITTLE_QUIET_S = 0.04
 _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
@@ -32,12 +33,13 @@ Steps = Iterator[Sequence[int]]
 
 @dataclass
 class Sweep:
-    """One flow's probes by TTL, None while nothing came back; `steps` are the TTLs to ask next, each time with what was
-    heard until then."""
+    """One flow's probes by TTL, None while nothing came back, and when each was sent; `steps` are the TTLs to ask next, each
+    time with what was heard until then."""
 
     port: int
     sport: int
     heard: dict[int, Heard | None] = field(default_factory=dict)
+    sent_ns: dict[int, int] = field(default_factory=dict)
     steps: Steps = field(default_factory=lambda: iter(()))
 
     @property
@@ -57,6 +59,11 @@ class Sweep:
         return not self.silent and (self.end > 0 or len(self.heard) == 1)
 
     @property
+    def ended(self) -> bool:
+        """Whether an end showed, and the hop right before it: a nearer end would have shown as well."""
+        return self.end > 0 and self.end - 1 not in self.silent
+
+    @property
     def loops(self) -> bool:
         """Whether one router reported several TTLs as used up: packets go round."""
         senders = [heard.sender for heard in self.heard.values() if heard and heard.kind == RAN_OUT]
@@ -71,7 +78,8 @@ class Sweep:
 class Tracer:
     """Sends probes to one address and reads their answers from the recording; `sent` counts them, `most_packets` bounds them,
     `most_hops` their TTLs. `turn` waits until something happens, at most so many seconds, and says how many connections are
-    still in progress. `slowest_s` is how long an answer is known to take. `answers` has what ports first got back, whoever asked.
+    still in progress. `slowest_s` is how long an answer is known to take. `answers` has what ports first got back, whoever asked,
+    and `met` the same of source ports; that a TTL was used up only where nothing else came.
     """
 
     def __init__(
@@ -89,27 +97,30 @@ class Tracer:
         self._source = network.source()
         self._read = 0
         self.answers: dict[int, Heard] = {}
+        self.met: dict[int, Heard] = {}
         self._probes: dict[tuple[int, int], tuple[Sweep, int]] = {}
         self._slowest_s = slowest_s
         self._odd: list[Sweep] = []
         self._mute: set[int] = set()
+        self._begun: list[Sweep] = []
         self._odd_since = self._next = 0.0
         self.sent = 0
         self._take()
 
-    def sweep(self, port: int, distance: int = 0, limited: bool = False, sport: int = 0) -> Sweep:
-        """The hops to a port until its end shows: up to `distance` and a little more, or by steps where that is 0.
+    def sweep(self, port: int, distance: int = 0, limited: bool = False, sport: int = 0, ahead: bool = False) -> Sweep:
+        """The hops to a port until its end shows: up to `distance` and a little more, or by steps where that is 0, the first of
+        which takes in most ways when they are asked `ahead` of all answers.
 
         `limited`: beyond the end every probe costs an ICMP error of a device that limits these, or begins a connection, so
         none is asked. Hops that kept silent are asked once more where that may decide: all when there is no end, and the one
         before it. `sport` asks with the flow of an earlier connection.
         """
         sweep = Sweep(port, self._network.hold(sport))
-        sweep.steps = self._steps(sweep, distance, limited)
+        sweep.steps = self._steps(sweep, distance, limited, _AHEAD if ahead else _STEP)
         return sweep
 
-    def _steps(self, sweep: Sweep, distance: int, limited: bool) -> Steps:
-        most = min(self._most_hops, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else _STEP)
+    def _steps(self, sweep: Sweep, distance: int, limited: bool, first: int) -> Steps:
+        most = min(self._most_hops, max(_LEAST, distance + (0 if limited else _BEYOND)) if distance else first)
         yield range(1, most + 1)
         if limited and not sweep.end and sweep.silent:
             yield sweep.silent
@@ -128,11 +139,30 @@ class Tracer:
         """One SYN to a port, of a flow of its own."""
         return Sweep(port, self._network.hold(), steps=iter([(ttl,)]))
 
+    def begin(self, *sweeps: Sweep) -> None:
+        """Ask the first step of all of these, what goes all the way first and then the nearest hops, and wait for nothing. What
+        lies beyond an end that shows meanwhile is left out."""
+        self._begun += sweeps
+        probes = [(ttl, number) for number, sweep in enumerate(sweeps) for ttl in next(sweep.steps)]
+        for ttl, number in sorted(probes, key=lambda one: (one[0] % FULL_TTL, one[1])):
+            sweep = sweeps[number]
+            self._take()
+            end = sweep.heard.get(sweep.end)
+            if end is None or ttl <= sweep.end + (_BEYOND if end.kind == "rst" else 0):
+                self._send(sweep, ttl)
+
+    def hear(self, *sweeps: Sweep, only_ends: bool = False) -> None:
+        """Wait for answers to what was begun, as long as they may come; with `only_ends` neither for hops before those nor for
+        connections."""
+        self._listen(sweeps, only_ends)
+
     def ask(self, *sweeps: Sweep) -> None:
         """Ask all of these at once, step by step."""
         while batch := [(sweep, tuple(ttls)) for sweep in sweeps if (ttls := next(sweep.steps, ()))]:
             again = [(sweep, ttl) for sweep, ttls in batch for ttl in ttls if ttl in sweep.heard]
             self._mute.difference_update(ttl for _, ttl in again)
+            if again:
+                self._begun.clear()
             if any(heard and heard.kind == RAN_OUT for sweep, _ in again for heard in sweep.heard.values()):
                 self._pause(_AGAIN_S)
             for sweep, ttls in batch:
@@ -174,34 +204,55 @@ class Tracer:
                 ends, seq, SYN | FIN if shape == "synfin" else SYN, SIGNED if shape == "signed" else OPTIONS
             )
         whole = damaged(whole) if shape == "damaged" else whole
-        self._pause(self._next - self._network.now())
         options = recorded(room, shape == "spoilt") if shape in ("spoilt", "recorded") else b""
-        self._network.send(packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl, options=options))
+        whole = packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl, options=options)
+        self._pause(self._next - self._network.now())
         self._next = self._network.now() + _APART_S
+        sweep.sent_ns[ttl] = self._network.now_ns()
+        self._network.send(whole)
 
-    def _listen(self, asked: Sequence[Sweep]) -> None:
+    def _listen(self, asked: Sequence[Sweep], only_ends: bool = False) -> None:
         """Until all have answered and no connection is in progress, or nothing new has come for three times as long as the
-        slowest answer took, for half as long once only hops before an end are silent: those have answered by then, if they do.
-        Hops that kept silent before, before another end, are not waited for.
+        slowest answer took; once only hops before an end are silent, until each had half as long again as the slowest answer
+        took. Hops that kept silent before, before another end, are not waited for.
         """
-        started = latest = self._network.now()
+        started = self._network.now()
+        latest = min(started, self._next)
         busy = self._turn(0)
         while True:
             before, busy = busy, self._turn(0)
-            if self._take() or busy < before:
+            if self._take():
+                latest = self._network.now()
+            if busy < before:
                 latest = self._network.now()
                 self._slowest_s = max(self._slowest_s, latest - started)
-            quiet = min(max(_LEAST_QUIET_S, 3 * self._slowest_s), _MOST_QUIET_S)
-            if not busy and all(sweep.end or sweep.answered for sweep in asked):
-                quiet = max(_LITTLE_QUIET_S, self._slowest_s / 2)
-            left = latest + quiet - self._network.now()
-            if left <= 0 or (not busy and all(self._heard_out(sweep) for sweep in asked)):
-                self._mute.update(ttl for sweep in asked if sweep.end for ttl in sweep.silent)
+            self._give_up([*self._begun, *asked])
+            left = latest + min(max(_LEAST_QUIET_S, 3 * self._slowest_s), _MOST_QUIET_S) - self._network.now()
+            if only_ends or not busy:
+                if all(self._heard_out(sweep) or (only_ends and sweep.ended) for sweep in asked):
+                    return
+                if all(sweep.end or sweep.answered for sweep in asked):
+                    left = max(self._until_due(sweep, ttl) for sweep in asked for ttl in self._waited_for(sweep))
+            if left <= 0:
                 return
             self._turn(left)
 
+    def _give_up(self, asked: Sequence[Sweep]) -> None:
+        """Hops before an end that would have answered by now, if they did."""
+        self._mute.update(
+            ttl for sweep in asked if sweep.end for ttl in self._waited_for(sweep) if self._until_due(sweep, ttl) <= 0
+        )
+
+    def _until_due(self, sweep: Sweep, ttl: int) -> float:
+        """How long until a silent hop had half as long again as the slowest answer took."""
+        takes = max(1.5 * self._slowest_s, self._slowest_s + _LITTLE_QUIET_S)
+        return takes - (self._network.now_ns() - sweep.sent_ns.get(ttl, 0)) / 1e9
+
+    def _waited_for(self, sweep: Sweep) -> list[int]:
+        return [ttl for ttl in sweep.silent if ttl not in self._mute]
+
     def _heard_out(self, sweep: Sweep) -> bool:
-        return sweep.answered or (sweep.end > 0 and self._mute.issuperset(sweep.silent))
+        return sweep.answered or (sweep.end > 0 and not self._waited_for(sweep))
 
     def _pause(self, seconds: float) -> None:
         until = self._network.now() + seconds
@@ -215,12 +266,17 @@ class Tracer:
         for frame in frames[self._read :]:
             if frame.direction == INBOUND and (answer := answer_in(frame.data)) is not None:
                 probe, port, heard = answer
-                self.answers.setdefault(port, heard)
+                self.answers[port] = _better(self.answers.get(port), heard)
+                self.met[probe[0]] = _better(self.met.get(probe[0]), heard)
                 sweep, ttl = self._probes.get(probe, (None, 0))
-                if sweep is not None:
-                    before = sweep.heard[ttl]
-                    if before is None or before.kind == RAN_OUT != heard.kind:
-                        sweep.heard[ttl] = heard
-                        new = True
+                if sweep is not None and sweep.heard[ttl] is not _better(sweep.heard[ttl], heard):
+                    sweep.heard[ttl] = heard
+                    self._slowest_s = max(self._slowest_s, (frame.ts_ns - sweep.sent_ns[ttl]) / 1e9)
+                    new = True
         self._read = len(frames)
         return new
+
+
+def _better(before: Heard | None, heard: Heard) -> Heard:
+    """Of two answers the first, unless that is a router's time-exceeded and the other is not."""
+    return heard if before is None or before.kind == RAN_OUT != heard.kind else before

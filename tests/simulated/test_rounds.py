@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from captures.packet import OUTBOUND
+from analyzers.attempts.hops import MDA_FLOWS
+from captures.packet import ACK, INBOUND, OUTBOUND, SYN
 from netprobe import lab
+from netprobe.lab.scenario import Scenario
 from netprobe.live.diagnosis import ask, judge
 from netprobe.live.locate import CONTROL_PORT
 from netprobe.live.session import Options, Session
 from netprobe.live.target import Target
 from netprobe.words import advice
 from tests.simulated.chain import SERVER, client, joined, router, server
+from tests.simulated.clock import BEGIN_NS
 from tests.simulated.network import Simulated
 from tests.simulated.packets import Datagram, Tcp
 from tests.simulated.scenarios import world
@@ -56,14 +59,14 @@ def test_a_hop_that_kept_silent_is_not_waited_for_again() -> None:
 
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize(
-    ("name", "trace", "rounds"), [("router-reset", False, 4), ("closed-port", False, 3), ("router-reset", True, 3)]
+    ("name", "trace", "rounds"), [("router-reset", False, 4), ("closed-port", False, 3), ("router-reset", True, 2)]
 )
 def test_what_does_not_depend_on_an_answer_is_not_asked_after_it(
     name: str, trace: bool, rounds: int, family: int
 ) -> None:
     """In round trips: the connection; other ports, and the way to this one; the ways to those; and where another port's way is
-    longer, other flows. A trace asks the control port at once. The wait for odd SYNs that a stack ignores comes on top."""
-    scenario = lab.load(name, family=family)
+    longer, other flows. A trace begins with the ways. The wait for odd SYNs that a stack ignores comes on top."""
+    scenario = lab.load(name, family=family, delay_ms=60)
     network = Simulated(world(scenario), scenario.target)
     session = Session(
         "box", scenario.target, scenario.port, Options(only_syn=True, trace=trace), lambda line: None, network
@@ -94,3 +97,65 @@ def test_an_answer_after_all_patience_is_heard_all_the_same(monkeypatch: pytest.
     assert len(lost) == 2
     assert session.flows[2].after_ns > session.flows[2].plan.patience_s * 1e9
     assert session.flows[2].errno == ""
+
+
+class Counting(Simulated):
+    """Keeps the raw packets that were wanted to be sent."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(world(scenario), scenario.target)
+        self.wanted: list[tuple[int, bytes]] = []
+
+    def send(self, packet: bytes) -> str:
+        self.wanted.append((self.now_ns(), packet))
+        return super().send(packet)
+
+    def flows(self, port: int, ttl: int) -> list[int]:
+        """The source ports from which that port was asked with that TTL, in the order of the asking."""
+        asked = [p for _, p in self.wanted if p[8] == ttl and int.from_bytes(p[22:24]) == port]
+        return list(dict.fromkeys(int.from_bytes(p[20:22]) for p in asked))
+
+
+def traced(scenario: Scenario, earlier: int = 0) -> tuple[Counting, Session]:
+    """A trace of one flow, from another source port after so many `earlier` ones."""
+    network = Counting(scenario)
+    for _ in range(earlier):
+        network.hold()
+    session = Session("box", scenario.target, scenario.port, Options(trace=True, flows=0), lambda line: None, network)
+    session.run()
+    return network, session
+
+
+@pytest.mark.parametrize("name", ["client-filter-drop", "client-filter-reset", "client-route-unreachable"])
+def test_a_trace_sends_nothing_where_the_connection_did_not_leave(name: str) -> None:
+    """What this host's own rules keep back is asked in no other way."""
+    assert traced(lab.load(name, delay_ms=60))[0].wanted == []
+
+
+@pytest.mark.parametrize(("delay_ms", "ahead"), [(60, True), (0, False)])
+def test_a_trace_asks_nothing_ahead_of_an_answer_from_near(delay_ms: int, ahead: bool) -> None:
+    """Whoever limits ICMP errors, and is near, is asked as little as may be."""
+    network, session = traced(lab.load("router-reject", delay_ms=delay_ms))
+    first = session.flows[0]
+    assert network.wanted
+    assert (network.wanted[0][0] - BEGIN_NS < (first.started * 1e9 + first.after_ns)) is ahead
+
+
+def test_a_connection_that_fared_unlike_the_way_asked_ahead_has_its_own_asked() -> None:
+    """Of two ways one filters: the connection is refused there, and the flow that was asked ahead goes the other."""
+    scenario = lab.load("ecmp-one-branch-filtered", delay_ms=60)
+    refused = scenario.truth.hop + 1
+    unlike = 0
+    for earlier in range(8):
+        network, session = traced(scenario, earlier)
+        ahead, *more = network.flows(scenario.port, refused)
+        accepted = any(
+            frame.data[9] == 6 and frame.data[33] == SYN | ACK and int.from_bytes(frame.data[22:24]) == ahead
+            for frame in network.frames
+            if frame.direction == INBOUND
+        )
+        if session.flows[0].errno and accepted:
+            unlike += 1
+            assert more[0] == session.flows[0].local_port
+            assert len(network.flows(CONTROL_PORT, refused)) >= MDA_FLOWS
+    assert unlike
