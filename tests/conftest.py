@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import netprobe.replay  # noqa: F401 -- which heeds NETPROBE_NATIVE
+import netprobe.replay
+import netprobe.report.live  # noqa: F401 -- so that commands called by tests judge in this process
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

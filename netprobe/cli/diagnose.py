@@ -3,17 +3,15 @@
 import json
 import sys
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 
 import click
 
+from netprobe.cli.beside import Beside
 from netprobe.cli.options import probes, way
 from netprobe.errors import BadTarget
 from netprobe.live.session import Options
 from netprobe.live.target import Target, resolve
-
-_NEAR_S, _SWITCH_S = 0.004, 0.0001
 
 EXIT_CODES = """
 \b
@@ -75,7 +73,7 @@ def run(
 ) -> int:
     """Ask all targets and report each as soon as it is known; `shows` the verdict, the path, or both. Returns the exit code."""
     from netprobe.live import evidence, privileges
-    from netprobe.live.diagnosis import Asked, ask, judge, opened
+    from netprobe.live.diagnosis import ask, opened
 
     progress = sys.stderr.isatty() and not as_json
 
@@ -94,52 +92,30 @@ def run(
         return 5
     networks = opened(targets, options)
     privileges.drop(path if path is not None else evidence.directory())
-    _import_meanwhile("netprobe.report.live")
+    report = Beside("netprobe.report.live")
     bad = unjudged = interrupted = False
-    document: list[dict[str, object]] = []
+    parts: list[dict[str, object]] = []
     for number, target in enumerate(targets):
-        found: list[Asked] = []
         chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-target{number + 1}")
         outcomes: list[tuple[str, str]] = []
         for asked in ask(target, options, tell, chosen, lambda address: networks.pop(address, None)):
-            from netprobe.report import live
-
-            found.append(asked)
             if progress:
                 click.echo("\r\x1b[K", nl=False, err=True)
             interrupted = interrupted or asked.interrupted
-            unjudged = unjudged or (asked.path is None and not live.greeted(asked.context))
-            judged = False
-            for done, service, verdict in judge(asked):
-                judged = True
-                bad = bad or not verdict.cause.startswith("healthy")
-                outcomes.append((asked.address, verdict.cause))
-                if as_json:
-                    document.append(live.part(target, asked, done, service, verdict, numeric, "path" in shows))
-                else:
-                    _show(live.lines(asked, done, service, verdict, numeric, shows))
-            if not judged:
-                outcomes.append((asked.address, "healthy" if live.greeted(asked.context) else "not judged"))
-                if as_json:
-                    document.append(live.unjudged_part(target, asked))
-                else:
-                    _show(live.unjudged_lines(target, asked))
+            found = report("answer", target, asked, numeric, shows, as_json)
+            bad = bad or found.failed
+            unjudged = unjudged or found.unjudged
+            outcomes.append((asked.address, found.cause))
+            if as_json:
+                parts.append(found.part)
+            else:
+                _show(found.lines)
         if len(target.addresses) > 1 and not as_json:
-            _show(live.name_lines(target, outcomes))
+            _show(report("name_lines", target, outcomes))
     if as_json:
-        click.echo(json.dumps(live.document(document, complete=not interrupted), ensure_ascii=False, indent=1))
+        document = report("document", parts, not interrupted)
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     return 130 if interrupted else 1 if bad else 3 if unjudged else 0
-
-
-def _import_meanwhile(module: str) -> None:
-    """Import a module beside the asking, once answers have let wait: that takes as long as an answer from far away, and a near
-    one should not be slowed down by it."""
-    from threading import Timer
-
-    sys.setswitchinterval(_SWITCH_S)
-    beside = Timer(_NEAR_S, import_module, (module,))
-    beside.daemon = True
-    beside.start()
 
 
 def _show(lines: object) -> None:

@@ -1,7 +1,6 @@
 """`netprobe interfaces`: what can be listened on."""
 
 import json
-from dataclasses import asdict
 
 import click
 
@@ -17,7 +16,7 @@ def command(as_json: bool) -> None:
 
     found = interfaces()
     if as_json:
-        document = {"schema": "netprobe.interfaces/1", "interfaces": [asdict(one) for one in found]}
+        document = {"schema": "netprobe.interfaces/1", "interfaces": [one._asdict() for one in found]}
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
         return
     width = max(len(one.name) for one in found)

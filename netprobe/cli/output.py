@@ -3,13 +3,15 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.report.terminal import Line
+if TYPE_CHECKING:
+    from netprobe.report.terminal import Line
 
 
-def printer(err: bool = False) -> Callable[[Iterable[Line]], None]:
+def printer(err: bool = False) -> "Callable[[Iterable[Line]], None]":
     """A function that prints lines of spans, with `err` to stderr. rich is imported only where colour is wanted."""
     if (
         not (sys.stderr if err else sys.stdout).isatty()
@@ -24,7 +26,7 @@ def printer(err: bool = False) -> Callable[[Iterable[Line]], None]:
 
     console = Console(highlight=False, soft_wrap=True, stderr=err)
 
-    def show(lines: Iterable[Line]) -> None:
+    def show(lines: "Iterable[Line]") -> None:
         for line in lines:
             console.print(Text.assemble(*((_safe(text), style) for text, style in line)))
 

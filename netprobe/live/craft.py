@@ -4,8 +4,8 @@ Written with struct, as importing scapy takes longer than a whole diagnosis; the
 """
 
 import struct
-from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from captures.packet import SYN
 from captures.wire.checksum import ones_complement_sum
@@ -19,8 +19,7 @@ _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _LABEL = 0x6E705
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(NamedTuple):
     """One flow: its two addresses and ports."""
 
     source: str

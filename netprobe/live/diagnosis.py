@@ -1,13 +1,13 @@
 """A live diagnosis: ask, write the evidence, and give the verdict that replaying the evidence gives.
 
-What judges is imported when there is something to judge, so that the first packet leaves early.
+What judges is imported elsewhere, or when there is something to judge, so that the first packet leaves early.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzers.attempts.context import Context
 from netprobe.live import evidence
@@ -23,14 +23,25 @@ if TYPE_CHECKING:
     from netprobe.replay.run import Replay
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """One address that was asked. Without the right to record packets there is no `path`, and nothing to judge."""
 
     address: str
     context: Context
     path: Path | None
     interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What there is to say of one address: how it fares in a word, whether it failed or could not be judged, and the report, as
+    lines or as its part of the document."""
+
+    cause: str
+    failed: bool = False
+    unjudged: bool = False
+    lines: Sequence[list[tuple[str, str]]] = ()
+    part: dict[str, Any] = field(default_factory=dict)
 
 
 def opened(targets: Iterable[Target], options: Options) -> dict[str, Kernel]:

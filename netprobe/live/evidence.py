@@ -7,6 +7,7 @@ from errno import EACCES
 from pathlib import Path
 
 from analyzers.attempts.context import Context
+from captures import write
 from netprobe import __version__
 from netprobe.live.recorder import Frame
 
@@ -18,8 +19,6 @@ def pcapng(
     frames: Iterable[Frame], context: Context, dropped: int = 0, names: Mapping[str, str] | None = None
 ) -> bytes:
     """The whole file. Frames stand in order of time, so that their numbers are known: from 1. `names` are those of addresses."""
-    from captures.formats import write
-
     ordered = sorted(frames, key=lambda frame: frame.ts_ns)
     devices = list(dict.fromkeys(frame.device for frame in ordered)) or [context.device or "none"]
     out = [write.section(context.comment(), f"netprobe {__version__}")]

@@ -6,8 +6,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from analyzers.attempts.icmp import kind_of
 from netprobe.live.host import socket_address
@@ -19,8 +19,7 @@ _V4_ERRORS, _V6_ERRORS = (socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)  # I
 _MSG_ERRQUEUE = 0x2000
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What to try: a port, whether to speak SSH, wait for a greeting or only connect, and how long, in seconds."""
 
     port: int

@@ -1,7 +1,7 @@
 """What recorded frames answer to SYNs: which probe, by whom, with what."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import kind_of
@@ -11,8 +11,7 @@ from netprobe.live.recorder import Frame
 RAW = 101
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What came back to one SYN: syn-ack, rst, or an ICMP kind, from whom, with which TTL; and a first guess at how many hops
     away."""
 

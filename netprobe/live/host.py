@@ -1,19 +1,16 @@
 """This host: the way to an address, the next hop's neighbour entry, and rules of its own that may matter. Read only."""
 
 import errno
-import shutil
 import socket
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _MOST_RULES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """How this host would send to an address. `refused` is the errno's name when its routing refuses, else "".
 
     Fields are "" or 0 where they are not known.
@@ -90,8 +87,7 @@ _STATES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(NamedTuple):
     """What can be listened on. `link` is what its frames begin with, in words, "" where it is not known."""
 
     name: str
@@ -141,14 +137,12 @@ class Rules:
     read when they are asked for: mostly they are not."""
 
     def __init__(self) -> None:
-        nft = shutil.which("nft")
         self._listing: subprocess.Popen[str] | None = None
         self._said = ""
-        if nft is not None:
-            with suppress(OSError):
-                self._listing = subprocess.Popen(
-                    [nft, "list", "ruleset"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-                )  # fmt: skip
+        with suppress(OSError):
+            self._listing = subprocess.Popen(
+                ["nft", "list", "ruleset"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )  # fmt: skip
 
     def about(self, address: str, port: int) -> tuple[str, ...]:
         """Rules for outgoing packets that name this address or port and refuse. Empty when they may not be read."""

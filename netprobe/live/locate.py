@@ -6,7 +6,7 @@ asks the ways to the port and to a control as far as most ways are.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzers.attempts.hops import MDA_FLOWS
 from analyzers.attempts.icmp import RAN_OUT
@@ -19,8 +19,7 @@ USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
 _OTHERS = (CONTROL_PORT, *USUAL_PORTS)
 
 
-@dataclass(frozen=True, slots=True)
-class Failing:
+class Failing(NamedTuple):
     """What became of the connections to the port. `sport` is the source port of one that failed, 0 to ask with another;
     `limited`: whoever answers limits how often, so that no other ports are tried; `odd`: a RST refuses, and SYNs of odd shapes may
     be sent; `recording`: they may, and IP can record routes; `met`: the kinds of answers that connections have got, where flows may

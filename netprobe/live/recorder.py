@@ -7,9 +7,9 @@ Needs CAP_NET_RAW on Linux; opening raises PermissionError without it, and OSErr
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Thread
+from typing import NamedTuple
 
 from captures.packet import INBOUND, OUTBOUND
 from captures.wire.checksum import ones_complement_sum
@@ -23,8 +23,7 @@ _MOST = 65_536
 _BUFFER = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One recorded IP packet: its interface, when, INBOUND or OUTBOUND, its bytes from the IP header on."""
 
     device: str

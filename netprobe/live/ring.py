@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from analyzers.attempts.attempt import FILE_SHIFT
-from captures.formats import write
+from captures import write
 from netprobe import __version__
 from netprobe.errors import BadTarget
 from netprobe.live.nic import Taken

@@ -9,6 +9,7 @@ or ban is met (knowledge base, section 9). SYNs that this host resets before a p
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from analyzers.attempts.context import Call, Context
 from analyzers.attempts.hops import MOST_HOPS
@@ -34,8 +35,7 @@ _MET: dict[str | None, str] = {"": "syn-ack", "ECONNREFUSED": "rst", None: ""}
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """`wait_s` is how long an unanswered SYN is waited for: over 3.2 s, as a router may report a dead host that late.
 
     `trace`: the way is asked for even where nothing fails, up to `most_hops`, with so many `flows` more to the port. `names`:

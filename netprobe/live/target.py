@@ -1,11 +1,9 @@
 """What the user typed -> the addresses and the port to ask: names, addresses, IPv6 in brackets, ssh_config aliases."""
 
-import shutil
 import socket
 import subprocess
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 from netprobe.errors import BadTarget
 
@@ -13,8 +11,7 @@ SSH_PORT = 22
 _BROADCAST = IPv4Address("255.255.255.255")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One thing to diagnose: as typed, and every address that its name has, in the order in which ssh would try them."""
 
     typed: str
@@ -101,10 +98,9 @@ def _is_address(text: str) -> bool:
 
 def _alias(host: str, port: int | None) -> tuple[str, int | None]:
     """What ssh would make of the name: its HostName and Port. Without ssh the name as it is."""
-    ssh = shutil.which("ssh")
-    if ssh is None or host.startswith("-"):
+    if host.startswith("-"):
         return host, port
-    command = [ssh, "-G", *(["-p", str(port)] if port else []), "--", host]
+    command = ["ssh", "-G", *(["-p", str(port)] if port else []), "--", host]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -7,7 +7,7 @@ from analyzers.attempts.context import Context
 from analyzers.attempts.services import Service
 from analyzers.model import Verdict
 from analyzers.words import duration
-from netprobe.live.diagnosis import Asked
+from netprobe.live.diagnosis import Answer, Asked, judge
 from netprobe.live.flow import explained
 from netprobe.live.target import Target
 from netprobe.replay.run import Replay
@@ -15,6 +15,21 @@ from netprobe.report.document import SCHEMA, service_object, source_object
 from netprobe.report.path import way_lines
 from netprobe.report.path_document import way_object
 from netprobe.report.terminal import Line, name_of, service_lines, verdict_lines
+
+
+def answer(target: Target, asked: Asked, numeric: bool, shows: Sequence[str], as_json: bool) -> Answer:
+    """Judge what was asked, and report it."""
+    for done, service, verdict in judge(asked):
+        failed = not verdict.cause.startswith("healthy")
+        if as_json:
+            mine = part(target, asked, done, service, verdict, numeric, "path" in shows)
+            return Answer(verdict.cause, failed, part=mine)
+        return Answer(verdict.cause, failed, lines=list(lines(asked, done, service, verdict, numeric, shows)))
+    works = greeted(asked.context)
+    return Answer(
+        "healthy" if works else "not judged", unjudged=asked.path is None and not works,
+        lines=list(unjudged_lines(target, asked)), part=unjudged_part(target, asked),
+    )  # fmt: skip
 
 
 def lines(
@@ -78,17 +93,16 @@ def _calls(context: Context) -> Iterator[Line]:
             yield [(f"  the server said: {call.said}", "dim")]
 
 
-def name_lines(target: Target, outcomes: Sequence[tuple[str, str]]) -> Iterator[Line]:
+def name_lines(target: Target, outcomes: Sequence[tuple[str, str]]) -> list[Line]:
     """One answer for a name with several addresses: ssh tries them in turn and prints the last error only."""
-    yield []
     works = [address for address, cause in outcomes if cause.startswith("healthy")]
     failing = [address for address, cause in outcomes if not cause.startswith("healthy")]
-    head = f"{target.typed}: {len(works)} of {len(outcomes)} addresses work"
-    yield [(head, "bold")]
+    said: list[Line] = [[], [(f"{target.typed}: {len(works)} of {len(outcomes)} addresses work", "bold")]]
     for address, cause in outcomes:
-        yield [(f"  {address}  ", ""), (cause, "green" if address in works else "magenta")]
+        said.append([(f"  {address}  ", ""), (cause, "green" if address in works else "magenta")])
     if failing and not works:
-        yield [("  ssh tries them in this order and prints the error of the last one only.", "dim")]
+        said.append([("  ssh tries them in this order and prints the error of the last one only.", "dim")])
+    return said
 
 
 def part(

@@ -20,9 +20,10 @@ import numpy as np
 from netprobe import lab
 from netprobe.replay.run import replay
 
+NETPROBE = str(Path(sys.executable).parent / "netprobe")  # as installed beside this Python
 COMMANDS = {
-    "netprobe diagnose": [sys.executable, "-m", "netprobe", "diagnose", "-n", "-w", "{evidence}", "{target}"],
-    "netprobe trace": [sys.executable, "-m", "netprobe", "trace", "-n", "-w", "{evidence}", "{target}"],
+    "netprobe diagnose": [NETPROBE, "diagnose", "-n", "-w", "{evidence}", "{target}"],
+    "netprobe trace": [NETPROBE, "trace", "-n", "-w", "{evidence}", "{target}"],
     "nmap -sS": ["nmap", "-n", "-Pn", "-sS", "--reason", "-p", "22", "{target}"],
     "traceroute -T": ["traceroute", "-n", "-T", "-q1", "-p", "22", "{target}"],
     "tcptraceroute": ["tcptraceroute", "-n", "-q", "1", "{target}", "22"],
