@@ -54,6 +54,7 @@ class Surroundings:
         self._crowds: dict[tuple[frozenset[int], int], int] = {}
         self._probes: dict[Address, list[int]] | None = None
         self._strays: Strays | None = None
+        self._sweeps: dict[tuple[int, Address], Sweeps] = {}
 
     def answers(self, service: Service) -> tuple[Answer, ...]:
         """What the service's address answered to SYNs on other ports, as seen from the same place: the first of each
@@ -91,7 +92,7 @@ class Surroundings:
         return len(farther) if len(set(farther.values())) > 1 else 0
 
     def sweeps(self, service: Service) -> Sweeps:
-        """The traceroutes to the service's address that were seen where the service was."""
+        """The traceroutes to the service's address that were seen where the service was; those of the last address are kept."""
         if self._probes is None:
             self._probes = by_target(self._ledger)
         mine = self._probes.get(service.address, [])
@@ -100,7 +101,10 @@ class Surroundings:
             return Sweeps((), str(service.address))
         if self._strays is None:
             self._strays = strays(self._ledger, self._recall)
-        return sweeps(self._ledger, self._recall, mine, traces.pop(), service.address, self._strays)
+        key = (traces.pop(), service.address)
+        if key not in self._sweeps:
+            self._sweeps = {key: sweeps(self._ledger, self._recall, mine, *key, self._strays)}
+        return self._sweeps[key]
 
     def pings(self, service: Service) -> Pings:
         """What pings of the service's address, and UDP to it, got back where the service was seen."""

@@ -53,7 +53,7 @@ class Locator:
         self._wanted_knocks()
         self._ways = {port: self._tracer.sweep(port, ahead=True) for port in (self._port, CONTROL_PORT)}
         self._begun = list(self._ways.values())
-        self._tell(f"tracing the way to port {self._port}")
+        self._tell(f"asking the hops on the way to port {self._port}")
         self._tracer.begin(*self._knocks, *self._begun)
 
     def run(self, failing: Failing) -> None:

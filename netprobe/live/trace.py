@@ -207,7 +207,7 @@ class Tracer:
         options = recorded(room, shape == "spoilt") if shape in ("spoilt", "recorded") else b""
         whole = packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl, options=options)
         self._pause(self._next - self._network.now())
-        self._next = self._network.now() + _APART_S
+        self._next = max(self._next + _APART_S, self._network.now())  # what waking took is made up for by the next
         sweep.sent_ns[ttl] = self._network.now_ns()
         self._network.send(whole)
 
