@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
+from tests.simulated.twins import TWINS
+
 Result = dict[str, Any]
 
 
@@ -26,6 +28,8 @@ def markdown(cells: Sequence[Result]) -> Iterator[str]:
             f"| {tool} | {outcomes['right']} / {outcomes['wrong']} | {_places(places)} | {_causes(causes)} "
             f"| {median(s['seconds'] for s in said):.1f} |"
         )
+    yield ""
+    yield _twins(broken)
     beside = [tool for tool in ("netprobe", "nmap -sS --reason", "traceroute -T") if tool in tools]
     yield ""
     yield f"| truth | networks | {' | '.join(f'{tool}: place; cause' for tool in beside)} |"
@@ -39,6 +43,21 @@ def markdown(cells: Sequence[Result]) -> Iterator[str]:
     for kind in sorted({_two(cell["truth"]["cause"]) for cell in broken}):
         rows = [cell for cell in broken if _two(cell["truth"]["cause"]) == kind]
         yield f"| {kind} | {len(rows)} | {' | '.join(_said(rows, tool) for tool in beside)} |"
+
+
+def _twins(cells: Sequence[Result]) -> str:
+    """How many causes netprobe said whole where they can be told, and where another would give the same packets."""
+    pairs = {(name, family) for name, families, _, _ in TWINS for family in families}
+    scores: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for cell in cells:
+        twin = (cell.get("scenario"), cell.get("parameters", {}).get("family")) in pairs
+        scores[twin][cell["tools"].get("netprobe", {}).get("score", {}).get("cause", "none")] += 1
+    alone, paired = scores[False].total(), scores[True].total()
+    share = f" ({100 * scores[False]['exact'] // alone} %)" if alone else ""
+    return (
+        f"In {paired} of these networks another cause gives the client the same packets (`tests/simulated/twins.py` builds such pairs): "
+        f"there the cause is whole in {scores[True]['exact']}. In the other {alone} it is whole in {scores[False]['exact']}{share}."
+    )
 
 
 def _kind(cell: Result) -> str:

@@ -49,6 +49,13 @@ def test_the_markdown_is_short_and_counts_rightly() -> None:
     assert "| reset.network | 3 | 2 / 0 / 1; 1 / 1 / 1 | 0 / 0 / 0; 0 / 0 / 3 |" in lines
 
 
+def test_networks_with_a_twin_are_counted_apart() -> None:
+    paired = {**cell(6, "reset", cause="prefix"), "scenario": "closed-port", "parameters": {"family": 4}}
+    (line,) = [line for line in markdown([*RUN, paired]) if line.startswith("In ")]
+    assert line.startswith("In 1 of these networks another cause")
+    assert line.endswith("there the cause is whole in 0. In the other 3 it is whole in 1 (33 %).")
+
+
 def test_the_confusion_matrix_says_what_was_said() -> None:
     lines = list(markdown(RUN))
     assert (

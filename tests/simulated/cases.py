@@ -19,15 +19,13 @@ from tests.simulated.network import Simulated
 from tests.simulated.world import World
 
 # What is said wrong, by failure and verdict, and why: a row goes when its reason does.
+_SILENT_BACK = "the port's answers are dropped on their way back, as if the host, which gets the SYNs, kept silent"
 KNOWN = {
     (
         "injector",
         "reset.target.closed-port",
     ): "in the cable right before the host, and its RST is as the host's own are in all",
-    (
-        "router drop",
-        "silence.target.filter.drop",
-    ): "the port's answers are dropped on their way back, as if the host, which gets the SYNs, kept silent",
+    **{("router drop", f"silence.target{rest}"): _SILENT_BACK for rest in (".filter.drop", ".filter", "")},
 }
 NOWHERE = -1  # as a hop
 LOSSES = (

@@ -1,6 +1,6 @@
 """Packet filters as netfilter has them: which rule meets a packet, and what its refusal looks like."""
 
-from tests.simulated.packets import ERRORS, RST, SYN, Datagram, Other, Tcp, error, refusal
+from tests.simulated.packets import ACK, ERRORS, RST, SYN, Datagram, Other, Tcp, error, refusal
 from tests.simulated.rows import Node, Rule
 
 
@@ -16,6 +16,8 @@ def meets(rule: Rule, hook: str, datagram: Datagram, spared: dict[Rule, int]) ->
     if rule.icmp or (rule.ports and body.dport not in rule.ports) or (rule.sport and body.sport != rule.sport):
         return False
     if (rule.source and datagram.src != rule.source) or not body.payload.startswith(rule.begins):
+        return False
+    if rule.new and body.flags & (SYN | ACK) != SYN:
         return False
     if rule.longer and len(body.payload) + len(body.options) + (60 if datagram.v6 else 40) <= rule.longer:
         return False

@@ -25,9 +25,9 @@ class World:
         self.clock = Clock()
         self.random = Random(seed)
         self.deliver: Callable[[Datagram], None] = lambda datagram: None
-        self._links: dict[str, dict[str, Link]] = {name: {} for name in self.nodes}
+        self.links: dict[str, dict[str, Link]] = {name: {} for name in self.nodes}
         for link in links:
-            self._links[link.one][link.two] = self._links[link.two][link.one] = link
+            self.links[link.one][link.two] = self.links[link.two][link.one] = link
         self._states = {name: State() for name in self.nodes}
         self._hosts = {
             name: Host(node, self.clock, self.random, partial(self.emit, name)) for name, node in self.nodes.items()
@@ -66,7 +66,7 @@ class World:
                 continue
             way[here] = onward
             if here == owner or self.nodes[here].forwards:
-                for neighbour, link in self._links[here].items():
+                for neighbour, link in self.links[here].items():
                     heappush(queue, (cost + link.cost, order[neighbour], neighbour, here))
         del way[owner]
         return way
@@ -90,7 +90,7 @@ class World:
                 self.clock.after(NEIGHBOUR_NS, partial(self._unresolved, name, datagram.dst))
             waiting.setdefault(datagram.dst, []).append(datagram)
             return
-        link = self._links[name][to]
+        link = self.links[name][to]
         if link.loss and self.random.random() < link.loss:
             return
         if link.injector is None:
