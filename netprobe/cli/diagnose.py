@@ -98,7 +98,7 @@ def run(
     for number, target in enumerate(targets):
         chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-target{number + 1}")
         outcomes: list[tuple[str, str]] = []
-        for asked in ask(target, options, tell, chosen, lambda address: networks.pop(address, None)):
+        for asked in ask(target, options, tell, chosen, lambda address: next(networks)):
             if progress:
                 click.echo("\r\x1b[K", nl=False, err=True)
             interrupted = interrupted or asked.interrupted
@@ -112,6 +112,8 @@ def run(
                 _show(found.lines)
         if len(target.addresses) > 1 and not as_json:
             _show(report("name_lines", target, outcomes))
+        if interrupted:
+            break
     if as_json:
         document = report("document", parts, not interrupted)
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))

@@ -44,14 +44,14 @@ class Answer:
     part: dict[str, Any] = field(default_factory=dict)
 
 
-def opened(targets: Iterable[Target], options: Options) -> dict[str, Kernel]:
-    """This machine's network for every address, with all open that takes rights to open; where they lack, it will be said."""
-    networks = {}
-    for address in (address for target in targets for address in target.addresses):
-        networks[address] = Kernel(address, options.source, options.device)
+def opened(targets: Iterable[Target], options: Options) -> Iterator[Kernel]:
+    """This machine's networks for all addresses in turn, each with all open that takes rights to open; where they lack, it will be
+    said."""
+    networks = [Kernel(address, options.source, options.device) for target in targets for address in target.addresses]
+    for network in networks:
         with suppress(OSError):
-            networks[address].open()
-    return networks
+            network.open()
+    return iter(networks)
 
 
 def ask(

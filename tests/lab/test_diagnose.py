@@ -195,3 +195,11 @@ def test_the_interface_and_the_source_address_are_those_asked_for(family: int, t
     assert other in shown
     assert f"{own}." not in shown
     assert "Traceback" not in wrong.stderr
+
+
+def test_several_ports_of_one_address_are_judged() -> None:
+    with lab.up(lab.load("closed-port", family=4), label=f"ports-{os.getpid()}") as net:
+        said = netprobe(net, "diagnose", "-n", "--json", net.target, f"{net.target}:80", net.target)
+        services = json.loads(said.stdout)["services"]
+        assert [service["port"] for service in services] == [22, 80, 22]
+        assert {service["verdict"]["cause"] for service in services} == {"reset"}
