@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from analyzers.attempts.icmp import BAD_HEADER
 from analyzers.attempts.receipts import Receipt
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, Placed, fact
@@ -51,6 +52,21 @@ class SynNotReceived(Placed):
 
 
 @fact
+class CameAsFar(Placed):
+    """A router on the way reports a SYN to this port that gets wrong at its hop, though it reports no TTL as used up there: it drops the
+    packets before it looks at that, as for want of a route, or is silent about TTLs."""
+
+    hop: int
+    router: str
+
+    def text(self) -> str:
+        return (
+            f"{_asked('this port', self.hop)} are reported by {self.router}: they get as far as that, though it does not report their "
+            "TTL as used up"
+        )
+
+
+@fact
 class RefusedBefore(Fact):
     """What refuses the port also refuses SYNs that the address itself would have to report as wrong: it gets them first."""
 
@@ -81,6 +97,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     accepted = [echo for echo in subject.sweeps.shaped(subject.service.port, "recorded") if echo.kind == "syn-ack"]
     if subject.symptom == "reset" and len(accepted) >= _FLOWS and not subject.came_through:
         yield OptionAccepted(frames=tuple(e.answer.number for e in accepted if e.answer is not None), count=0)
+    if subject.symptom == "silence":
+        yield from _came_as_far(subject)
     receipt = subject.receipt
     if receipt is None or subject.symptom not in ("reset", "silence"):
         return
@@ -95,6 +113,19 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield RefusedBefore(frames=receipt.frames, count=0, hop=receipt.hop, control=receipt.control)
     elif subject.symptom == "silence" and not receipt.came and not receipt.before:
         yield _not_received(subject, receipt)
+
+
+def _came_as_far(subject: Subject) -> Iterator[Fact]:
+    last = subject.lost.last if subject.lost is not None else None
+    told = [
+        (echo.room + 1, echo)
+        for echo in subject.sweeps.shaped(subject.service.port, "spoilt")
+        if echo.room is not None and echo.kind == BAD_HEADER and echo.sender != subject.sweeps.target
+    ]
+    hop, echo = max(told, key=lambda one: one[0], default=(0, None))
+    if last is not None and hop > last and echo is not None and echo.answer is not None:
+        frames = (echo.syn.number, echo.answer.number)
+        yield CameAsFar(frames=frames, count=0, hop=hop, router=echo.sender, hop_min=hop, or_back=True)
 
 
 def _not_received(subject: Subject, receipt: Receipt) -> Fact:

@@ -11,7 +11,7 @@ from netprobe.live.session import Options
 from netprobe.live.target import Target
 from tests.simulated.chain import SERVER, client, joined, router, server
 from tests.simulated.network import Simulated
-from tests.simulated.rows import Forward, Injector, Node, Rule
+from tests.simulated.rows import Forward, Injector, Node, Route, Rule
 from tests.simulated.world import World
 
 DROPS, REFUSES = Rule("input", "drop", (22,)), Rule("input", "reset", (22,))
@@ -87,3 +87,9 @@ def test_where_no_port_answers_they_still_tell_how_far_syns_come(lost: str, tmp_
     back = (Rule("forward", "drop", source=SERVER[4]),) if lost == "on the way back" else ()
     found = diagnosed([WAY[0], router(4, 1, rules=back), WAY[2], server(4, **SSH, **there)], tmp_path)
     assert (found.cause, found.place.hop, found.place.or_back) == ("silence", 3, True)
+
+
+def test_a_router_that_has_no_route_tells_that_syns_come_as_far(tmp_path: Path) -> None:
+    """It drops them before it looks at their TTL, but behind their options (Linux, seen in the lab)."""
+    nowhere = router(4, 2, routes=(Route(SERVER[4], reason="blackhole"),))
+    assert said([*WAY[:2], nowhere, server(4, **SSH)], tmp_path) == ("silence", 2, None)
