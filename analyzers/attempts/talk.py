@@ -11,6 +11,7 @@ from analyzers.attempts.attempt import Attempt
 
 DISCONNECT, KEXINIT, NEWKEYS = 1, 20, 21
 _KEX_REPLIES = frozenset({31, 33})  # with the host key first: RFC 4253 section 8, RFC 4419, RFC 5656
+_OURS = b"SSH-2.0-netprobe_"  # from a server: an echo of what a live diagnosis said
 _MAX_PACKET = 35_000
 _MAX_LINE = 8192
 _LISTS = (
@@ -106,7 +107,7 @@ def listen(attempt: Attempt) -> Talk | None:
     client, server = attempt.stream(client=True), attempt.stream(client=False)
     if not (client or server):
         return None
-    talk = Talk(_voice(client), _voice(server))
+    talk = Talk(_voice(client), Voice() if server.startswith(_OURS) else _voice(server))
     if talk.client.banner or talk.server.banner or attempt.server_port == 22:
         return talk
     return None
@@ -208,7 +209,7 @@ def greeting(data: bytes) -> str:
     if not data:
         return ""
     if data.startswith(b"SSH-"):
-        return "ssh"
+        return "text" if data.startswith(_OURS) else "ssh"
     if data[0] in (0x14, 0x15, 0x16, 0x17) and data[1:2] == b"\x03":
         return "tls"
     if data[:4] in (b"220 ", b"220-"):

@@ -158,3 +158,12 @@ def test_a_reset_is_laid_to_a_hop_only_where_nothing_else_is_as_far(
     others = "".join(sweep({}, end, 901 + port, port) for port, end in ends.items())
     found = verdict(tmp_path, HANDSHAKE + CUT.format(ttl) + sweep(back, 5) + others)
     assert found.place.hop == hop
+
+
+@pytest.mark.parametrize(
+    ("words", "symptom"), [("SSH-2.0-netprobe_0.1.0", "wrong-service"), ("SSH-2.0-OpenSSH_9.2", "healthy")]
+)
+def test_an_echo_of_our_own_words_is_no_greeting(tmp_path: Path, words: str, symptom: str) -> None:
+    asks = f'+.001 > P. 1001 ack 5001 "{words}\\r\\n"\n'
+    gets = f'+.001 < P. 5001 ack {1003 + len(words)} "{words}\\r\\n"\n+1 > F. {1003 + len(words)} ack {5003 + len(words)}\n'
+    assert verdict(tmp_path, HANDSHAKE + asks + gets).cause.split(".")[0] == symptom
