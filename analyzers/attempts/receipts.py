@@ -19,7 +19,7 @@ _FLOWS, _NONE = 2, 3  # receipts that tell, and SYNs without one
 class Receipt:
     """SYNs to a port that the target at hop `hop` would have to report. `came`: it does. Else port `control`, 0 for none, shows that it
     does so of others, and no SYN of several to this port is reported, nor answered; or, `before`, they are refused instead.
-    `closed`: the target's stack refuses the control; `answered`: it answers some port at that hop.
+    `closed`: the target refuses the control, `answered`: or accepts it; that is made behind its way in, too.
     `refused`: a SYN with a sound option is refused as plain ones are, by a RST that arrives with `ttl`; else it gets no answer.
     `ignored`: ACKs out of nothing to the port are, which the stack refuses at the control.
     """
@@ -71,8 +71,7 @@ def receipt_of(sweeps: Sweeps, port: int) -> Receipt | None:
     cited = [(echo.syn, echo.answer) for echo in (mine[0], shown) if echo is not None]
     return Receipt(
         hop=room + 1, control=control, came=came, before=before, refused=kind == "rst", ttl=ttl,
-        closed=any(path.port == control and end.kind == "rst" for path, end in ends.items()),
-        answered=any(end.ttl == room + 1 for end in ends.values()),
+        closed=any(echo.kind == "rst" for echo in sweeps.shaped(control, "recorded")), answered=control > 0,
         ignored=len(pushed) >= _FLOWS and set(pushed) == {False} and refuses,
         frames=tuple(sorted(segment.number for pair in cited for segment in pair if segment is not None)),
     )  # fmt: skip
