@@ -84,6 +84,15 @@ def a_filter_of_syns(nodes: list[Node], links: list[Link], scenario: Scenario) -
     return _with(nodes, scenario.truth.node, full=(), programs={scenario.port: "ssh"}, rules=(rule,)), links
 
 
+def a_stack_that_copies_nothing(
+    nodes: list[Node], links: list[Link], scenario: Scenario
+) -> tuple[list[Node], list[Link]]:
+    """Nothing listens on that host, whose stack is not Linux's: its RSTs copy no marks, and it knows no signed SYNs."""
+    name = scenario.truth.node
+    others = {port: what for port, what in _node(nodes, name).programs.items() if port != scenario.port}
+    return _with(nodes, name, rules=(), programs=others, reflects=False, signs=False), links
+
+
 def _last(links: list[Link], name: str) -> str:
     near = next(link for link in links if name in (link.one, link.two))
     return near.one if near.two == name else near.two
@@ -97,6 +106,8 @@ TWINS: tuple[tuple[str, tuple[int, ...], Change, str], ...] = (
     ),
     ("host-drop", (6,), the_last_router, "silence.network.firewall.drop"),
     ("host-reset", (6,), a_device_in_the_cable, "reset.network.firewall"),
+    ("nat-filtered-inside", (4,), a_stack_that_copies_nothing, "reset.backend.closed-port"),
+    ("balancer-by-flow-filtered", (4,), a_stack_that_copies_nothing, "reset.backend.closed-port"),
     ("route-prohibit", (4, 6), a_filter_before_routes, "unreachable.network.firewall.admin-prohibited"),
     ("route-blackhole", (6,), no_way_back_here, "silence.network.return-path"),
     ("return-route-lost", (6,), a_way_to_nowhere, "silence.network.router.no-route"),
