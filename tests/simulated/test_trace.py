@@ -31,9 +31,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     def run(scenario: Scenario, *args: str, through: Through = plain, command: str = "trace") -> Result:
         monkeypatch.setattr("netprobe.cli.trace._unable", lambda address: "")
         monkeypatch.setattr("netprobe.live.privileges.drop", lambda place: frozenset())
-        monkeypatch.setattr(
-            diagnosis, "opened", lambda targets, options: {scenario.target: through(scenario)(scenario.target)}
-        )
+        monkeypatch.setattr(diagnosis, "opened", lambda targets, options: iter([through(scenario)(scenario.target)]))
         target = f"[{scenario.target}]:{scenario.port}" if scenario.family == 6 else scenario.target
         return CliRunner().invoke(commands, [command, target, *args])
 
