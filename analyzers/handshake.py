@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
@@ -24,16 +26,17 @@ class HalfOpen(Fact):
 
 @fact
 class Unheard(Fact):
-    """The SYN-ACK came in, but connect() on this host did not return: what came in did not reach its kernel's TCP; or its TCP had no
-    use for it, as it acknowledges another number (`fits` False)."""
+    """An answer came in, but connect() on this host did not return: it did not reach its kernel's TCP; or that had no use for it, as
+    it acknowledges another number (`fits` False)."""
 
+    answer: str
     fits: bool
 
     def text(self) -> str:
         why = (
             "a rule of its own keeps it out" if self.fits else "it acknowledges another sequence number than the SYN's"
         )
-        return f"the SYN-ACK came in on the interface, yet connect() on this host never returned: {why}"
+        return f"the {self.answer} came in on the interface, yet connect() on this host never returned: {why}"
 
 
 @fact
@@ -100,9 +103,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 frames=subject.frames(group, ending.syn_rows[0], *ending.synack_rows[:1]), count=len(group),
                 synacks=len(ending.synack_rows), client_tried=tried,
             )  # fmt: skip
-            if attempt.client_port in subject.unheard and attempt.synack is not None:
-                fits = any((syn.tcp.seq + 1) & 0xFFFFFFFF == attempt.synack.tcp.ack for syn in attempt.syns)
-                yield Unheard(frames=(attempt.synack.number,), count=len(group), fits=fits)
+            yield from _unheard(subject, attempt, group, "SYN-ACK", attempt.synack)
+        elif subject.symptom == "reset":
+            yield from _unheard(subject, attempt, group, "RST", attempt.answer)
         elif subject.symptom == "aborted" and attempt.closing is not None:
             yield AbortedByClient(
                 frames=subject.frames(group, ending.syn_rows[0], ending.closing_row or 0), count=len(group),
@@ -126,3 +129,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 yield OneDirection(frames=subject.frames(group, 0), count=len(group), side=side)
             if not ending.syn_rows:
                 yield BegunBefore(frames=subject.frames(group, 0), count=len(group))
+
+
+def _unheard(subject: Subject, attempt: Attempt, group: Group, answer: str, came: Segment | None) -> Iterator[Unheard]:
+    if came is not None and attempt.client_port in subject.unheard:
+        fits = any((syn.tcp.seq + 1) & 0xFFFFFFFF == came.tcp.ack for syn in attempt.syns)
+        yield Unheard(frames=(came.number,), count=len(group), answer=answer, fits=fits)

@@ -39,7 +39,7 @@ CAUSES = (
     ),
     Cause(
         "half-open.origin.local-rule", "a rule of this host itself keeps the target's answer out", "client-host",
-        requires=(seen(HalfOpen), seen(Unheard, fits=True)), proof=(seen(Unheard, fits=True),),
+        requires=(seen(HalfOpen), seen(Unheard, answer="SYN-ACK", fits=True)), proof=(seen(Unheard, answer="SYN-ACK", fits=True),),
         source="measured: drop and reject rules in INPUT",
     ),
     *(

@@ -137,3 +137,12 @@ def test_a_folder_that_cannot_be_written_has_a_substitute(tmp_path: Path, monkey
 
 def test_what_a_terminal_would_obey_is_not_repeated() -> None:
     assert str(BadTarget("\x1b[31mhost")) == "?[31mhost"
+
+
+@pytest.mark.parametrize(("ack", "why"), [(1001, "a rule of its own keeps it out"), (77, "another sequence number")])
+def test_a_reset_that_did_not_end_connect_says_so(tmp_path: Path, ack: int, why: str) -> None:
+    script = f"0 > client-port 40000 S 1000\n+.02 < client-port 40000 R. 0 ack {ack} ttl 60"
+    ignored = judged(tmp_path, frames(script), context(None, 4_500_000_000))
+    assert any("never returned" in one.text and why in one.text for one in ignored.evidence)
+    obeyed = judged(tmp_path, frames(script), context())
+    assert not any("never returned" in one.text for one in obeyed.evidence)
