@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from analyzers.attempts.icmp import BAD_HEADER
-from analyzers.attempts.receipts import Receipt
+from analyzers.attempts.receipts import FLOWS, Receipt
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, Placed, fact
-
-_FLOWS = 2
 
 
 @fact
@@ -95,7 +93,7 @@ def _asked(port: str, hop: int) -> str:
 def facts(subject: Subject) -> Iterator[Fact]:
     """What receipts say of a port that refuses with a RST, or keeps silent."""
     accepted = [echo for echo in subject.sweeps.shaped(subject.service.port, "recorded") if echo.kind == "syn-ack"]
-    if subject.symptom == "reset" and len(accepted) >= _FLOWS and not subject.came_through:
+    if subject.symptom == "reset" and len(accepted) >= FLOWS and not subject.came_through:
         yield OptionAccepted(frames=tuple(e.answer.number for e in accepted if e.answer is not None), count=0)
     if subject.symptom == "silence":
         yield from _came_as_far(subject)
@@ -106,7 +104,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
         silent = subject.symptom == "silence"
         yield SynReceived(
             frames=receipt.frames, count=0, hop=receipt.hop, control=receipt.control, closed=receipt.closed,
-            refused=receipt.refused, ignored=receipt.ignored, answered=receipt.answered, hop_min=receipt.hop if silent else None,
+            refused=receipt.refused, ignored=receipt.ignored, answered=receipt.control > 0, hop_min=receipt.hop if silent else None,
             hop_max=receipt.hop if silent else None, or_back=silent,
         )  # fmt: skip
     elif subject.symptom == "reset" and receipt.before:

@@ -12,14 +12,14 @@ from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import BAD_HEADER
 from analyzers.attempts.sweeps import Sweeps
 
-_FLOWS, _NONE = 2, 3  # receipts that tell, and SYNs without one
+FLOWS, _NONE = 2, 3  # receipts that tell, and SYNs without one
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """SYNs to a port that the target at hop `hop` would have to report. `came`: it does. Else port `control`, 0 for none, shows that it
     does so of others, and no SYN of several to this port is reported, nor answered; or, `before`, they are refused instead.
-    `closed`: the target refuses the control, `answered`: or accepts it; that is made behind its way in, too.
+    `closed`: the target refuses the control, else accepts it; either is made behind its way in, too.
     `refused`: a SYN with a sound option is refused as plain ones are, by a RST that arrives with `ttl`; else it gets no answer.
     `ignored`: ACKs out of nothing to the port are, which the stack refuses at the control.
     """
@@ -27,7 +27,6 @@ class Receipt:
     hop: int
     control: int
     closed: bool
-    answered: bool
     came: bool
     before: bool
     refused: bool
@@ -57,9 +56,9 @@ def receipt_of(sweeps: Sweeps, port: int) -> Receipt | None:
     ]
     theirs = sorted((one for one in theirs if _sound(sweeps, one[0])), key=lambda one: one[1].syn.ts_ns)
     control, shown = theirs[-1] if theirs else (0, None)
-    came = len(mine) >= _FLOWS and all(_reported(sweeps, echo) for echo in mine)
+    came = len(mine) >= FLOWS and all(_reported(sweeps, echo) for echo in mine)
     came = came and (shown is None or _passed(mine) == _passed([shown]))
-    before = len(mine) >= _FLOWS and all(echo.kind == "rst" and _passed([echo]) == {routers(ttl)} for echo in mine)
+    before = len(mine) >= FLOWS and all(echo.kind == "rst" and _passed([echo]) == {routers(ttl)} for echo in mine)
     # Whoever limits its errors sent one later, all the same.
     lost = (
         len(mine) >= _NONE and not kind and not any(e.kind for e in mine) and shown is not None and _later(shown, mine)
@@ -71,8 +70,8 @@ def receipt_of(sweeps: Sweeps, port: int) -> Receipt | None:
     cited = [(echo.syn, echo.answer) for echo in (mine[0], shown) if echo is not None]
     return Receipt(
         hop=room + 1, control=control, came=came, before=before, refused=kind == "rst", ttl=ttl,
-        closed=any(echo.kind == "rst" for echo in sweeps.shaped(control, "recorded")), answered=control > 0,
-        ignored=len(pushed) >= _FLOWS and set(pushed) == {False} and refuses,
+        closed=any(echo.kind == "rst" for echo in sweeps.shaped(control, "recorded")),
+        ignored=len(pushed) >= FLOWS and set(pushed) == {False} and refuses,
         frames=tuple(sorted(segment.number for pair in cited for segment in pair if segment is not None)),
     )  # fmt: skip
 
