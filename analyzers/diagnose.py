@@ -28,10 +28,12 @@ from analyzers import (
     unreachable,
 )
 from analyzers.attempts.attempt import Recall, materialise
+from analyzers.attempts.beside import with_flows
 from analyzers.attempts.context import Call, Context
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.moments import by_time
 from analyzers.attempts.services import Group, Service
-from analyzers.attempts.subject import MAX_GROUPS, Subject, by_time
+from analyzers.attempts.subject import MAX_GROUPS, Subject
 from analyzers.attempts.surroundings import Surroundings
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, symptom_of
 from analyzers.causes import PREFIXES, find
@@ -77,7 +79,7 @@ def subject_of(
         for attempt, _ in cases
     ]
     skipped = len(service.members) - sum(len(group) for group in groups)
-    return Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped, unheard)
+    return with_flows(Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped, unheard))
 
 
 def diagnose_unsent(context: Context, looped: tuple[int, ...] = (), by_error: bool = False) -> Verdict:

@@ -6,7 +6,7 @@ Silence is a fact only where it was watched: the listening time is what the capt
 from collections.abc import Iterator
 
 from analyzers.attempts.closes import synacks_again
-from analyzers.attempts.hops import routers
+from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.surroundings import Answer
 from analyzers.fingerprints import backoff
@@ -96,7 +96,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
             )  # fmt: skip
         yield from _full(subject)
         farthest = min((attempt.syns[0] for attempt, _ in subject.failing), key=lambda syn: syn.ttl)
-        if routers(farthest.ttl):
+        if routers(farthest.ttl) and farthest.ttl > MOST_HOPS:  # a smaller one was chosen
             yield CameThisFar(frames=(farthest.number,), count=0, ttl=farthest.ttl)
     for attempt, group in subject.failing:
         if (

@@ -10,7 +10,7 @@ from analyzers.model import Fact, fact
 from analyzers.words import times
 
 _SAID = {"rst": "refused by a RST", "syn-ack": "accepted", "": "not answered"}
-_TOLD = ("reset", "silence", "unreachable", "closed", "mute", "stalled")
+_TOLD = ("reset", "silence", "unreachable", "closed", "mute", "stalled", "healthy")
 
 
 @fact
@@ -93,11 +93,30 @@ class OneWay(Fact):
         )
 
 
+@fact
+class ConnectionsWell(Fact):
+    """Every connection went well; the attempts that fail are SYNs that were sent beside them."""
+
+    connections: int
+    failed: int
+
+    def text(self) -> str:
+        return (
+            f"all {times(self.connections, 'connection')} went well: what fails are {self.failed} of the SYNs that were sent beside them, "
+            "each from a source port of its own"
+        )
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """What flows with other source ports add to how the attempts failed."""
     spread = subject.spread
     if spread is None or subject.symptom not in _TOLD:
         return
+    if subject.beside:
+        well = sum(len(group) for _, group in subject.cases[: -subject.beside])
+        failed = sum(len(group) for _, group in subject.failing)
+        first = subject.failing[0][0].segments[0].number
+        yield ConnectionsWell(frames=(first,), count=0, connections=well, failed=failed)
     if len(spread.kinds) > 1:
         yield _differ(spread)
     elif spread.whole and not spread.torn:

@@ -1,6 +1,6 @@
 """The services (address, port) that attempts were made to, and the groups of attempts to one that went alike."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from analyzers.attempts.columns import Array, distinct, mix
 from analyzers.attempts.ending import Ending
-from analyzers.attempts.hops import MOST_HOPS
+from analyzers.attempts.hops import FAR_TTLS, MOST_HOPS
 from analyzers.attempts.ledger import Ledger
 from captures.packet import Address
 
-_SWEEP = 3  # as many different small TTLs are no accident
+_SWEEP = 3  # as many different small TTLs, or flows with one, are no accident
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +72,7 @@ def services(ledger: Ledger, chosen: Array) -> list[Service]:
         groups.sort(key=len, reverse=True)
         members = np.sort(by.members[bounds[i] : bounds[i + 1]])
         first_ns, last_ns = int(by.first_ns[i]), int(by.last_ns[i])
-        probes = _sweep(ledger, groups) if len(groups) >= _SWEEP else []
+        probes = _sweep(ledger, groups) if len(groups) > 1 else []
         probes += [group for group in groups if group.ending.limited]
         if len(probes) == len(groups):
             probes = []
@@ -89,19 +89,27 @@ def services(ledger: Ledger, chosen: Array) -> list[Service]:
 
 
 def _sweep(ledger: Ledger, groups: list[Group]) -> list[Group]:
-    """The groups whose SYNs are a traceroute's: several small TTLs from one client, some of which ran out on the way."""
-    by_client: dict[Address, list[tuple[int, Group]]] = {}
+    """The groups whose SYNs are a traceroute's: several small TTLs from one client, some of which ran out on the way; or flows of
+    one that otherwise begins with larger TTLs (see `FAR_TTLS`)."""
+    by_client: dict[Address, list[tuple[int, Group]]] = defaultdict(list)
+    larger: set[Address] = set()
     for group in groups:
         if group.ending.syn_rows:
             member = int(group.members[0])
-            ttl = ledger.cell("ttl", member, group.ending.syn_rows[0])
+            ttl, client = (
+                ledger.cell("ttl", member, group.ending.syn_rows[0]),
+                ledger.address(member, group.ending.client_side),
+            )
             if ttl <= MOST_HOPS:
-                by_client.setdefault(ledger.address(member, group.ending.client_side), []).append((ttl, group))
+                by_client[client].append((ttl, group))
+            else:
+                larger.add(client)
     out: list[Group] = []
-    for found in by_client.values():
+    for client, found in by_client.items():
         ran_out = any(group.ending.outcome == "icmp-ttl-exceeded" for _, group in found)
         ttls = {ttl for ttl, _ in found}
-        if len(ttls) >= _SWEEP and (ran_out or min(ttls) <= _SWEEP):
+        flows = client in larger and ttls <= set(FAR_TTLS) and sum(len(group) for _, group in found) >= _SWEEP
+        if flows or (len(ttls) >= _SWEEP and (ran_out or min(ttls) <= _SWEEP)):
             out += [group for _, group in found]
     return out
 

@@ -2,7 +2,6 @@
 symptom of each; with what the same address answered elsewhere in the capture."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,13 +23,12 @@ from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
 from analyzers.attempts.trigger import Trigger, triggers
 from analyzers.attempts.vanish import Vanished, vanished
-from captures.packet import FIN, RST
+from captures.packet import RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second
 _AT_ONCE_NS = 1_000_000_000  # attempts this close are a burst
 
-_ASKED_NS = [10**6 * ms for ms in (1000, 2900, 3000, 3200, 3301, 4900, 5301, 119_999, 120_061)]  # that matter anywhere
 _SIGNED = 2  # flows: one that gets no answer may be lost
 _IGNORED = 3  # flows of which none is answered, where silence is what tells
 
@@ -56,6 +54,7 @@ class Subject:
     recall: Recall
     skipped: int = 0
     unheard: frozenset[int] = frozenset()  # source ports whose connect() did not return, though its time was not over
+    beside: int = 0  # cases at the end that are flows, asked beside connections which all went well
 
     @cached_property
     def elsewhere(self) -> tuple[Answer, ...]:
@@ -108,7 +107,7 @@ class Subject:
     @cached_property
     def spread(self) -> Spread | None:
         """How flows to the port fared that differ in their source port, if so many were asked that it tells."""
-        return spread_of(self.sweeps, self.service.port) if self.sweeps else None
+        return spread_of(self.sweeps, self.service.port)
 
     @cached_property
     def fork(self) -> Fork | None:
@@ -240,8 +239,10 @@ class Subject:
         """Exactly every how manieth attempt fails, over at least three failures; 0 when there is no such order.
 
         Attempts that come at a steady pace cannot tell an order from a time (a service that restarts, a limit), unless they
-        follow each other at once.
+        follow each other at once. Flows beside connections have an order of their own (`Spread.every`).
         """
+        if self.beside:
+            return 0
         members, failed = self.timeline
         gaps = np.diff(self.ledger.columns["first_ts"][members])
         if len(gaps) and int(gaps.max()) > _AT_ONCE_NS and int(gaps.max()) < 2 * int(gaps.min()):
@@ -278,44 +279,3 @@ class Subject:
     def frames(self, group: Group, *rows: int, most: int = 4) -> tuple[int, ...]:
         """The frame numbers of the given kept rows, in the first attempts of the group."""
         return tuple(self.ledger.cell("number", int(member), row) for member in group.members[:most] for row in rows)
-
-
-def by_time(ledger: Ledger, group: Group, watches: Sequence[Watch]) -> list[Group]:
-    """The group split where conclusions ask about times: attempts of one kind differ in when things happened.
-
-    Asked is: how long after the handshake was it closed, how long did it last, how long was it watched, and from where.
-    All attempts of a group have the same rows, so that one row number serves for all.
-    """
-    if len(group) == 1:
-        return [group]
-    members, ending = group.members, group.ending
-    flags, side = ledger.of("flags", int(members[0])), ledger.of("side", int(members[0]))
-    begun = next(
-        (
-            i
-            for i in range(len(flags))
-            if ending.synack_rows and i > ending.synack_rows[0] and side[i] == ending.client_side
-        ),
-        0,
-    )
-    closes = [i for i in range(len(flags)) if i and flags[i] & (FIN | RST) and i not in ending.ignored_rst_rows]
-
-    def moment(row: int) -> Array:
-        out: Array = ledger.rows["ts_ns"][ledger.order[ledger.first_row[members] + row]]
-        return out
-
-    start, trace = moment(begun), ledger.columns["trace"][members]
-    watched = np.array([watch.last_ns for watch in watches], np.int64)[trace]
-    until = ledger.columns["last_ts"][members] if closes else watched
-    if ending.synack_rows and ending.syn_rows:  # what the server did, it did a round trip earlier
-        trip = np.maximum(
-            0,
-            moment(ending.synack_rows[0])
-            - moment(max(row for row in ending.syn_rows if row < max(ending.synack_rows[0], 1))),
-        )
-        start = start + trip
-    steps = [np.searchsorted(_ASKED_NS, until - start), np.searchsorted(_ASKED_NS, watched - moment(0)), trace]
-    if closes:
-        steps.append(np.searchsorted(_ASKED_NS, moment(closes[0]) - start))
-    _, which = np.unique(np.stack(steps, axis=1), axis=0, return_inverse=True)
-    return [Group(ending, members[which == part]) for part in range(int(which.max()) + 1)]

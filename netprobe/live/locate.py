@@ -56,10 +56,19 @@ class Locator:
         self._tell(f"asking the hops on the way to port {self._port}")
         self._tracer.begin(*self._knocks, *self._begun)
 
+    def unlike(self, met: Callable[[], set[str]], connections: int) -> int:
+        """The source port of a flow to the port that fails where so many connections, which have `met` these answers, do not; 0
+        without one: some of several machines, or of several ways, may be broken."""
+        self._tell(f"asking port {self._port} from other source ports")
+        self._spread = Spread(self._tracer, self._port, CONTROL_PORT, met, connections)
+        while batch := self._spread.wanted(None):
+            self._tracer.ask(*batch)
+        return self._spread.failed
+
     def run(self, failing: Failing) -> None:
         """Ask until the answers call for nothing more."""
         self._failing, self._odd, self._receipts = failing, failing.odd, failing.recording
-        if failing.met is not None:
+        if failing.met is not None and self._spread is None:
             self._spread = Spread(self._tracer, self._port, CONTROL_PORT, failing.met)
         if self._begun:
             self._tracer.hear(*self._begun, only_ends=True)

@@ -157,8 +157,9 @@ class Session:
             self._pause(_REPEAT_S)
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
-        if not came_up or self.options.trace:
-            self._locate()
+        unlike = self._unlike() if came_up else 0
+        if not came_up or unlike or self.options.trace:
+            self._locate(unlike)
         if not came_up and self.recorder is not None and not self.options.only_syn:
             from netprobe.live import inband, trigger
 
@@ -176,18 +177,29 @@ class Session:
         self._wait([flow], flow.plan.patience_s)
         return flow
 
-    def _locate(self) -> None:
-        """Hop by hop: where does the failing port's way end, and where those of other ports of the address?"""
-        if self.recorder is None or not self.network.source():
+    def _unlike(self) -> int:
+        """The source port of a SYN that fails though every connection was accepted, 0 without one."""
+        if not self._has_way():
+            return 0
+        self._locator = self._locator or self._new_locator()
+        return self._locator.unlike(self._met, sum(flow.plan.port == self.port for flow in self.flows))
+
+    def _has_way(self) -> bool:
+        """Whether there are hops to ask, and packets can be seen: none lead to an address of this host."""
+        recorded = self.recorder.frames if self.recorder is not None and self.network.source() else ()
+        return any(frame.device != "lo" for frame in recorded)
+
+    def _locate(self, unlike: int = 0) -> None:
+        """Hop by hop: where does the failing port's way end, and where those of other ports of the address? `unlike` is the source
+        port of a SYN that fails where connections do not."""
+        if self.recorder is None or not self._has_way():
             return
-        if all(frame.device == "lo" for frame in self.recorder.frames):
-            return  # an address of this host: there is no way to it
         failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
         locator = self._locator or self._new_locator()
         limited = self._limited(failing)
-        odd = failing.errno == "ECONNREFUSED" and not limited and not self.options.only_syn
-        sport = failing.local_port if failing.errno else 0
-        unequal = failing.errno in _MET and failing.errno != "" and not limited
+        odd = (failing.errno == "ECONNREFUSED" or bool(unlike)) and not limited and not self.options.only_syn
+        sport = failing.local_port if failing.errno else unlike
+        unequal = bool(unlike) or (failing.errno in _MET and failing.errno != "" and not limited)
         recording = ":" not in self.address and not limited and not self.options.only_syn
         locator.run(Failing(sport, limited, odd, recording, self._met if unequal else None))
         if failing.errno is None and not self.options.only_syn:

@@ -20,10 +20,11 @@ Asked = Iterator[tuple[Sweep, int]]
 
 class Spread:
     """The flows to one port, asked in rounds as `Tracer.ask` does, until no more kinds of answers are to be expected; then some of
-    them a second time, and where ways part. `met` gives the kinds of answers that connections have got, "" for none."""
+    them a second time, and where ways part. `met` gives the kinds of answers that connections have got, "" for none; `beside` is
+    how many of these count as flows as long as all fare alike, so that no port is asked more often than it takes."""
 
-    def __init__(self, tracer: Tracer, port: int, control: int, met: Callable[[], set[str]]) -> None:
-        self._tracer, self._port, self._control, self._met = tracer, port, control, met
+    def __init__(self, tracer: Tracer, port: int, control: int, met: Callable[[], set[str]], beside: int = 0) -> None:
+        self._tracer, self._port, self._control, self._met, self._beside = tracer, port, control, met, beside
         self._flows: list[Sweep] = []
         self._others: list[Sweep] = []
 
@@ -37,6 +38,12 @@ class Spread:
         return [flow for flow, _ in steps.values()]
 
     @property
+    def failed(self) -> int:
+        """The source port of a flow that is refused by a RST or gets lost where others are accepted, 0 without one."""
+        refused = self._answered("rst") if self._answered("syn-ack") else []
+        return refused[0].sport if refused else self.lost
+
+    @property
     def lost(self) -> int:
         """The source port of a flow that twice got no answer where others are accepted, 0 without one: its way is the one to ask."""
         silent = [flow for flow in self._answered("") if _AGAIN in flow.heard and not flow.heard[_AGAIN]]
@@ -44,7 +51,8 @@ class Spread:
 
     def _more(self) -> Asked:
         """As many flows more as the kinds of answers so far call for."""
-        for _ in range(min(enough(max(1, self._kinds())), MOST_FLOWS) - len(self._flows)):
+        kinds = max(1, self._kinds())
+        for _ in range(min(enough(kinds), MOST_FLOWS) - len(self._flows) - (self._beside if kinds == 1 else 0)):
             flow = Sweep(self._port, self._tracer.hold())
             self._flows.append(flow)
             yield flow, _FIRST

@@ -165,3 +165,31 @@ def test_a_drop_on_one_way_is_told_from_a_way_without_route(tmp_path: Path) -> N
     assert verdict(tmp_path, CAME + flows(*LOST) + lost + other + elsewhere + NEXT + HUNG).cause == "silence"
     splits = sweep(22, 50_020, {1: "hop 1", 2: "", 3: "", 4: ""})
     assert verdict(tmp_path, CAME + flows(*LOST) + splits + other + control + NEXT + HUNG).cause == "silence"
+
+
+WELL = "".join(
+    by(port, "+.1 > S 3000\n+.02 < S. 7000 ack 3001 ttl 61\n+.01 > . 3001 ack 7001\n") for port in (50_003, 50_004)
+)
+
+
+def test_where_connections_go_well_and_other_flows_fail_these_are_attempts(tmp_path: Path) -> None:
+    found = verdict(tmp_path, WELL + CONTROL + flows(*MIXED) + WAY_IN)
+    assert (found.cause, found.outcome) == ("reset.backend.closed-port", "refused-rst")
+    assert found.summary.startswith("5 of 13 attempts: ")
+    assert "all 2 connections went well: what fails are 5 of the SYNs that were sent beside them" in said(found)
+    assert "strict rotation" not in said(found)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (OPEN,) * 3,
+        (OPEN,) * 8 + (CLOSED,) * 3,  # a guard against so many
+        (OPEN,) * 7 + ("",) * 2 + (OPEN,) * 2,  # lost by chance: asked again they are answered
+    ],
+)
+def test_flows_beside_connections_that_prove_nothing_count_for_none(answers: tuple[str, ...], tmp_path: Path) -> None:
+    again = tuple(answer or OPEN for answer in answers)
+    found = verdict(tmp_path, WELL + flows(*answers, again=again, twice=len(answers) if "" in answers else 0))
+    assert (found.cause, found.outcome) == ("healthy.accepted", "established")
+    assert "2 of 2 attempts" in said(found)

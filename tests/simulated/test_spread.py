@@ -60,7 +60,7 @@ def several(count: int, *refusing: int, seed: int) -> World:
 @pytest.mark.parametrize(
     ("does", "flows"),
     [
-        ({"programs": {22: "ssh"}}, 0),
+        ({"programs": {22: "ssh"}}, 3),  # beside three connections
         ({}, 6),
         ({"programs": {22: "ssh"}, "rules": (REFUSES,)}, 6),
         ({"rules": (ERRS,)}, 0),  # each would cost an error of a sender that limits them
@@ -77,7 +77,6 @@ def test_more_are_asked_the_more_kinds_of_answers_come(machines: int, flows: int
     far = [asked(several(machines, 0, seed=seed)) for seed in range(12)]
     counts = [len(found[FAR_TTLS[1]]) for found in far]
     assert max(counts) == flows
-    assert 0 in counts, "where all connections were accepted, nothing more is asked"
     assert all(found[FAR_TTLS[0]] <= found[FAR_TTLS[1]] for found in far)
     assert max(len(found[FAR_TTLS[0]]) for found in far) <= 8
 
@@ -85,14 +84,13 @@ def test_more_are_asked_the_more_kinds_of_answers_come(machines: int, flows: int
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("name", ["balancer-by-flow-closed", "ecmp-one-branch-filtered", "ecmp-one-branch-drops"])
 def test_what_is_said_of_flows(name: str, family: int, tmp_path: Path) -> None:
-    """The verdict may be that all is well, where no connection was dealt to what fails."""
+    """What fails is met though every connection may be dealt elsewhere: SYNs beside them count as attempts then."""
     scenario = lab.load(name, family=family)
-    found = [diagnosed(scenario, tmp_path / f"{seed}.pcapng", seed) for seed in range(8)]
-    failed = [verdict for verdict in found if verdict.cause != "healthy.ssh"]
-    assert len(failed) > 2
+    failed = [diagnosed(scenario, tmp_path / f"{seed}.pcapng", seed) for seed in range(8)]
     told = [" ".join(evidence.text for evidence in verdict.evidence) for verdict in failed]
     assert all(f"{scenario.truth.cause}.".startswith(f"{verdict.cause}.") for verdict in failed)
-    assert sum(verdict.cause == scenario.truth.cause for verdict in failed) >= len(failed) - 1
+    assert sum(verdict.cause == scenario.truth.cause for verdict in failed) >= len(failed) - 2
+    assert any("all 3 connections went well" in words for words in told)
     assert sum("its source port decides" in words for words in told) >= len(told) - 1
     assert not any("nothing deals them out" in words for words in told)
     for words in told:
