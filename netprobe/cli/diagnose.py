@@ -40,7 +40,7 @@ Exit codes:
 )
 def command(
     targets: tuple[str, ...], family: int | None, port: int | None, device: str, source: str, wait: float, budget: int,
-    only_syn: bool, path: Path | None, with_path: bool, as_json: bool, numeric: bool,
+    controls: tuple[int, ...], only_syn: bool, path: Path | None, with_path: bool, as_json: bool, numeric: bool,
 ) -> None:  # fmt: skip
     """Connect to HOST as ssh would, record what happens on every interface, and say who refused, where, on what evidence.
 
@@ -50,7 +50,8 @@ def command(
     """
     shows = ("verdict", "path") if with_path else ("verdict",)
     found = wanted(targets, family or 0, port, numeric)
-    sys.exit(run(found, Options(wait, budget, source, device, only_syn), path, as_json, numeric, shows))
+    options = Options(wait, budget, source, device, only_syn, controls=controls)
+    sys.exit(run(found, options, path, as_json, numeric, shows))
 
 
 def wanted(targets: Iterable[str], family: int, port: int | None, numeric: bool) -> list[Target]:

@@ -26,6 +26,14 @@ way = _together(
 
 probes = _together(
     click.option(
+        "--control",
+        "controls",
+        multiple=True,
+        metavar="PORT",
+        type=click.IntRange(1, 65535),
+        help="A port on which the host is known to answer, to compare with. May be repeated.",
+    ),
+    click.option(
         "--only-syn",
         is_flag=True,
         help="Send plain SYNs only: no signed, damaged or contradictory ones (SYN with FIN), none with IP options.",
@@ -38,4 +46,4 @@ probes = _together(
         help="Write the evidence here (pcapng).",
     ),
 )
-"""`only_syn` and `path`: what may be sent, and where the evidence of it goes."""
+"""`controls`, `only_syn` and `path`: what may be sent, and where the evidence of it goes."""

@@ -35,8 +35,8 @@ Exit codes:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document (schema netprobe.report/1).")
 @click.option("-n", "--numeric", is_flag=True, help="Addresses only: DNS is not asked for names, nor ssh_config.")
 def command(
-    target: str, family: int | None, port: int | None, device: str, source: str, flows: int, most_hops: int, only_syn: bool,
-    path: Path | None, as_json: bool, numeric: bool,
+    target: str, family: int | None, port: int | None, device: str, source: str, flows: int, most_hops: int,
+    controls: tuple[int, ...], only_syn: bool, path: Path | None, as_json: bool, numeric: bool,
 ) -> None:  # fmt: skip
     """Show the way to HOST hop by hop: who answers, for the port and for a control port, and where the rejection begins.
 
@@ -49,7 +49,14 @@ def command(
         click.echo(f"netprobe: {reason}", err=True)
         sys.exit(3)
     options = Options(
-        source=source, device=device, only_syn=only_syn, trace=True, flows=flows, most_hops=most_hops, names=not numeric
+        source=source,
+        device=device,
+        only_syn=only_syn,
+        trace=True,
+        flows=flows,
+        most_hops=most_hops,
+        names=not numeric,
+        controls=controls,
     )
     sys.exit(run(found, options, path, as_json, numeric, shows=("path",)))
 

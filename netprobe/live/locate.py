@@ -5,7 +5,7 @@ other flows where another port's way is longer than that of the failing one. A t
 asks the ways to the port and to a control as far as most ways are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from analyzers.attempts.hops import MDA_FLOWS
@@ -16,7 +16,7 @@ from netprobe.live.trace import Sweep, Tracer
 
 CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
-_OTHERS = (CONTROL_PORT, *USUAL_PORTS)
+MORE_PORTS = (25, 3389, 8080, 8443)  # that are asked where none of those is, and a RST refuses
 
 
 class Failing(NamedTuple):
@@ -33,10 +33,15 @@ class Failing(NamedTuple):
 
 
 class Locator:
-    """The questions about one port, asked through a tracer, with so many `flows` more to it."""
+    """The questions about one port, asked through a tracer, with so many `flows` more to it. `controls` are ports on which the
+    address is known to answer."""
 
-    def __init__(self, tracer: Tracer, port: int, flows: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, tracer: Tracer, port: int, flows: int, tell: Callable[[str], None], controls: Sequence[int] = ()
+    ) -> None:
         self._tracer, self._port, self._flows, self._tell = tracer, port, flows, tell
+        self._usual = [one for one in dict.fromkeys((*controls, *USUAL_PORTS)) if one not in (port, CONTROL_PORT)]
+        self._more = [one for one in MORE_PORTS if one != port and not controls]
         self._failing = Failing(0, False, False)
         self._spread: Spread | None = None
         self._odd = self._receipts = False
@@ -125,15 +130,23 @@ class Locator:
 
     def _wanted_knocks(self) -> list[Sweep]:
         if not self._failing.limited and not self._knocks:
-            self._knocks = [self._tracer.single(port) for port in USUAL_PORTS if port != self._port]
+            self._knocks = [self._tracer.single(port) for port in self._usual]
             return self._knocks
+        if self._failing.odd and self._more and not self._ahead and not self._open() and not self._farther():
+            more, self._more = [self._tracer.single(port) for port in self._more], []
+            self._usual += [sweep.port for sweep in more]
+            return more
         return []
+
+    def _open(self) -> list[int]:
+        """The other ports on which a SYN was accepted."""
+        answers = self._tracer.answers
+        return [port for port in (CONTROL_PORT, *self._usual) if port in answers and answers[port].kind == "syn-ack"]
 
     def _wanted_ways(self) -> list[Sweep]:
         """To the port, a control and an open one: at first to those of which is known how far they may be."""
         answers = self._tracer.answers
-        alive = [port for port in _OTHERS if port != self._port and port in answers and answers[port].kind == "syn-ack"]
-        alive = [] if self._decided else alive
+        alive = [] if self._decided else self._open()
         wanted = []
         for port in dict.fromkeys((self._port, CONTROL_PORT, *alive[:1])):
             if port not in self._ways and (port in answers or self._failing.limited or self._knocks):
@@ -146,7 +159,9 @@ class Locator:
     def _way(self, port: int, sport: int = 0) -> Sweep:
         answers = self._tracer.answers
         heard = answers.get(port)
-        distance = max((answers[other].hops for other in (self._port, *_OTHERS) if other in answers), default=0)
+        distance = max(
+            (answers[other].hops for other in (self._port, CONTROL_PORT, *self._usual) if other in answers), default=0
+        )
         if heard is not None:
             distance = 0 if heard.kind == RAN_OUT else heard.hops
         self._tell(f"tracing the way to port {port}")

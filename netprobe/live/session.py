@@ -39,7 +39,7 @@ class Options(NamedTuple):
     """`wait_s` is how long an unanswered SYN is waited for: over 3.2 s, as a router may report a dead host that late.
 
     `trace`: the way is asked for even where nothing fails, up to `most_hops`, with so many `flows` more to the port. `names`:
-    DNS is asked for the names of those who answered.
+    DNS is asked for the names of those who answered. `controls`: ports on which the target is known to answer.
     """
 
     wait_s: float = 4.5
@@ -51,6 +51,7 @@ class Options(NamedTuple):
     flows: int = 0
     most_hops: int = MOST_HOPS
     names: bool = False
+    controls: tuple[int, ...] = ()
 
 
 @dataclass
@@ -213,7 +214,7 @@ class Session:
         budget = MOST_PACKETS + 2 * most * flows
         assert self.recorder is not None
         tracer = Tracer(self.network, self.recorder, self.address, self._go_on, most, budget, trip_s)
-        return Locator(tracer, self.port, flows, self.tell)
+        return Locator(tracer, self.port, flows, self.tell, self.options.controls)
 
     def _begin(self, first: Flow) -> None:
         """Begin to trace the way beside the first connection, once that was seen to leave: what this host's own rules keep

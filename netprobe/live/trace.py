@@ -24,6 +24,7 @@ _AHEAD = 16  # hops asked at first where nothing is known yet
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
 _LITTLE_QUIET_S = 0.04
 _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
+_MOST_SLOW_S = 1.0
 _LEAST_WATCH_S = 0.1  # for what a stack may ignore
 _APART_S = 0.0005
 _AGAIN_S = 0.6  # before asking silent hops again: senders of ICMP errors limit themselves
@@ -99,7 +100,7 @@ class Tracer:
         self.answers: dict[int, Heard] = {}
         self.met: dict[int, Heard] = {}
         self._probes: dict[tuple[int, int], tuple[Sweep, int]] = {}
-        self._slowest_s = slowest_s
+        self._slowest_s = min(slowest_s, _MOST_SLOW_S)
         self._odd: list[Sweep] = []
         self._mute: set[int] = set()
         self._begun: list[Sweep] = []
@@ -225,7 +226,7 @@ class Tracer:
                 latest = self._network.now()
             if busy < before:
                 latest = self._network.now()
-                self._slowest_s = max(self._slowest_s, latest - started)
+                self._took(latest - started)
             self._give_up([*self._begun, *asked])
             left = latest + min(max(_LEAST_QUIET_S, 3 * self._slowest_s), _MOST_QUIET_S) - self._network.now()
             if only_ends or not busy:
@@ -254,6 +255,10 @@ class Tracer:
     def _heard_out(self, sweep: Sweep) -> bool:
         return sweep.answered or (sweep.end > 0 and not self._waited_for(sweep))
 
+    def _took(self, seconds: float) -> None:
+        """An answer took so long; one that took longer than any way does was one to a repeated question."""
+        self._slowest_s = max(self._slowest_s, min(seconds, _MOST_SLOW_S))
+
     def _pause(self, seconds: float) -> None:
         until = self._network.now() + seconds
         while (left := until - self._network.now()) > 0:
@@ -271,7 +276,7 @@ class Tracer:
                 sweep, ttl = self._probes.get(probe, (None, 0))
                 if sweep is not None and sweep.heard[ttl] is not _better(sweep.heard[ttl], heard):
                     sweep.heard[ttl] = heard
-                    self._slowest_s = max(self._slowest_s, (frame.ts_ns - sweep.sent_ns[ttl]) / 1e9)
+                    self._took((frame.ts_ns - sweep.sent_ns[ttl]) / 1e9)
                     new = True
         self._read = len(frames)
         return new

@@ -5,14 +5,14 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from netprobe.live.locate import CONTROL_PORT, USUAL_PORTS
+from netprobe.live.locate import CONTROL_PORT, MORE_PORTS, USUAL_PORTS
 from tests.simulated.chain import SERVER, client, joined, router, router_address, server
 from tests.simulated.rows import Injector, Link, Node, Route
 from tests.simulated.world import World
 
 PORT = 22
 WEB = (80, 443)
-EVERY = tuple(sorted({PORT, CONTROL_PORT, *USUAL_PORTS}))  # that is asked
+EVERY = tuple(sorted({PORT, CONTROL_PORT, *USUAL_PORTS, *MORE_PORTS}))  # that is asked
 NOT_WEB = tuple(port for port in EVERY if port not in WEB)
 _OPTIONS = ("record",) * 18 + ("drop", "pass")
 _STACKS: tuple[dict[str, Any], ...] = (

@@ -1,16 +1,18 @@
 """What a session asks, as the simulated network lets one see it."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from analyzers.attempts.hops import MDA_FLOWS
-from captures.packet import ACK, INBOUND, OUTBOUND, SYN
+from captures.packet import ACK, INBOUND, OUTBOUND, SYN, decode
 from netprobe import lab
 from netprobe.lab.scenario import Scenario
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.locate import CONTROL_PORT
+from netprobe.live.heard import RAW
+from netprobe.live.locate import CONTROL_PORT, MORE_PORTS
 from netprobe.live.session import Options, Session
 from netprobe.live.target import Target
 from netprobe.words import advice
@@ -159,3 +161,31 @@ def test_a_connection_that_fared_unlike_the_way_asked_ahead_has_its_own_asked() 
             assert more[0] == session.flows[0].local_port
             assert len(network.flows(CONTROL_PORT, refused)) >= MDA_FLOWS
     assert unlike
+
+
+@pytest.mark.parametrize("seed", [12, 16, 30, 32, 39])
+def test_where_half_of_all_packets_are_lost_it_still_ends_soon(seed: int) -> None:
+    """Answers to repeated SYNs say nothing of how long the way takes."""
+    nodes, links = joined([client(4), *(router(4, hop) for hop in (1, 2, 3)), server(4, programs={22: "ssh"})])
+    lossy = [replace(link, loss=0.5) if link.two == "r2" else link for link in links]
+    network = Simulated(World(nodes, lossy, seed), SERVER[4])
+    began = network.now()
+    Session("box", SERVER[4], 22, Options(), lambda line: None, network).run()
+    assert network.now() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("controls", "also", "cause"), [((), MORE_PORTS, "reset"), ((5432,), (5432,), "reset.target.closed-port")]
+)
+def test_ports_that_are_known_to_answer_are_asked_first(
+    controls: tuple[int, ...], also: tuple[int, ...], cause: str, tmp_path: Path
+) -> None:
+    """What tells a closed port from a NAT box without a forward is an open one at the same hop."""
+    net = World(*joined([client(4), router(4, 1), server(4, programs={5432: "http"})]))
+    network = Simulated(net, SERVER[4])
+    options, target = Options(controls=controls), Target("box", "box", 22, (SERVER[4],))
+    (asked,) = ask(target, options, lambda line: None, tmp_path / "e.pcapng", lambda address: network)
+    ((_, _, verdict),) = judge(asked)
+    sent = [decode(f.data, RAW, len(f.data)).tcp for f in network.frames if f.direction == OUTBOUND]
+    assert verdict.cause == cause
+    assert {tcp.dport for tcp in sent if tcp} & {5432, *MORE_PORTS} == set(also)

@@ -31,8 +31,8 @@ def _node(nodes: list[Node], name: str) -> Node:
 def a_nat_box(nodes: list[Node], links: list[Link], scenario: Scenario) -> tuple[list[Node], list[Link]]:
     """What refuses is no host, but a box that translates, without a forward for the port; it has one for another."""
     name = scenario.truth.node
-    nodes = _with(nodes, name, forwards=True, maps=(Forward(scenario.target, ("10.9.9.9",), (8443,)),))
-    return [*nodes, Node("inside", ("10.9.9.9",), programs={8443: "http"})], [*links, Link(name, "inside", cost=100)]
+    nodes = _with(nodes, name, forwards=True, maps=(Forward(scenario.target, ("10.9.9.9",), (8500,)),))
+    return [*nodes, Node("inside", ("10.9.9.9",), programs={8500: "http"})], [*links, Link(name, "inside", cost=100)]
 
 
 def the_last_router(nodes: list[Node], links: list[Link], scenario: Scenario) -> tuple[list[Node], list[Link]]:
