@@ -1,8 +1,9 @@
 """A polite SSH client that goes as far as the server's host key and leaves: what it says, and when it has heard enough.
 
-It offers what OpenSSH 9 offers, so that "no common algorithm" means the same as for a user's ssh, and it never
-authenticates. The key exchange needs no secret: any 32 bytes are a curve25519 key, and the host key stands in the answer.
-Sources: RFC 4253 (sections 4.2, 6, 7.1, 8, 11.1), RFC 8731; OpenSSH myproposal.h.
+It offers what OpenSSH 9 offers, so that "no common algorithm" means the same as for a user's ssh, its packets are as large, so
+that what gets lost for their size does here too, and it never authenticates. The key exchange needs no secret: any 32 bytes are a
+curve25519 key, any 1,158 before them one of sntrup761, and the host key stands in the answer.
+Sources: RFC 4253 (sections 4.2, 6, 7.1, 8, 11.1), RFC 8731; OpenSSH myproposal.h and PROTOCOL, kexsntrup761x25519.c.
 """
 
 import os
@@ -14,13 +15,16 @@ from netprobe import __version__
 GREETING = f"SSH-2.0-netprobe_{__version__}\r\n".encode()
 _KEXINIT, _DISCONNECT, _ECDH_INIT, _ECDH_REPLY, _NEWKEYS = 20, 1, 30, 31, 21
 _MOST_BYTES = 65_536
-_CURVE = "curve25519-sha256"
+_KEYS = {"sntrup761x25519-sha512": 1158 + 32, "curve25519-sha256": 32}  # bytes of ours, by how the method's name begins
 _OFFER = (
-    f"{_CURVE},curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
+    "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
     "diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,"
     "diffie-hellman-group14-sha256",
     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,sk-ssh-ed25519@openssh.com,"
-    "sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256",
+    "sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256,"
+    "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384-cert-v01@openssh.com,"
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,"
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com",
     *["chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com"] * 2,
     *["umac-64-etm@openssh.com,umac-128-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,"
       "hmac-sha1-etm@openssh.com,umac-64@openssh.com,umac-128@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1"] * 2,
@@ -95,8 +99,9 @@ class Conversation:
             self._asked = True
             theirs = payload[21 : 21 + int.from_bytes(payload[17:21], "big")].decode("ascii", "replace").split(",")
             agreed = next((name for name in _OFFER[0].split(",") if name in theirs), "")
-            if agreed.startswith(_CURVE):
-                return _packet(bytes([_ECDH_INIT]) + _string(self._noise(32)))
+            size = next((size for name, size in _KEYS.items() if agreed.startswith(name)), 0)
+            if size:
+                return _packet(bytes([_ECDH_INIT]) + _string(self._noise(size)))
             self.finished = True
             return goodbye()
         if kind in (_ECDH_REPLY, _DISCONNECT):

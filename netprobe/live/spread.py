@@ -11,6 +11,7 @@ from analyzers.attempts.icmp import RAN_OUT
 from netprobe.live.trace import Sweep, Tracer
 
 MOST_FLOWS = 27  # for five kinds of answers
+_ALIKE = 11  # flows that connections count among: of them one of up to four machines that fails is met with 95 %
 _SHOWN = 4  # flows of each kind that are asked at the hop where the ways part
 _TWICE = 4  # and that are asked whether they fare the same again
 _AGAIN, _FIRST = FAR_TTLS
@@ -52,7 +53,8 @@ class Spread:
     def _more(self) -> Asked:
         """As many flows more as the kinds of answers so far call for."""
         kinds = max(1, self._kinds())
-        for _ in range(min(enough(kinds), MOST_FLOWS) - len(self._flows) - (self._beside if kinds == 1 else 0)):
+        wanted = _ALIKE - self._beside if self._beside and kinds == 1 else enough(kinds)
+        for _ in range(min(wanted, MOST_FLOWS) - len(self._flows)):
             flow = Sweep(self._port, self._tracer.hold())
             self._flows.append(flow)
             yield flow, _FIRST

@@ -60,7 +60,7 @@ def several(count: int, *refusing: int, seed: int) -> World:
 @pytest.mark.parametrize(
     ("does", "flows"),
     [
-        ({"programs": {22: "ssh"}}, 3),  # beside three connections
+        ({"programs": {22: "ssh"}}, 8),  # beside three connections
         ({}, 6),
         ({"programs": {22: "ssh"}, "rules": (REFUSES,)}, 6),
         ({"rules": (ERRS,)}, 0),  # each would cost an error of a sender that limits them
