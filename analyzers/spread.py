@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt
-from analyzers.attempts.spread import Fork, Kind, Spread
+from analyzers.attempts.spread import Fork, Kind, Spread, nearest
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact, fact
+from analyzers.model import Fact, Placed, fact
 from analyzers.words import times
 
 _SAID = {"rst": "refused by a RST", "syn-ack": "accepted", "": "not answered"}
@@ -94,6 +94,17 @@ class OneWay(Fact):
 
 
 @fact
+class RefusedFrom(Placed):
+    """SYNs are refused by turn or chance from this TTL on; `spared` with one less were not."""
+
+    ttl: int
+    spared: int
+
+    def text(self) -> str:
+        return f"some SYNs are refused with TTL {self.ttl}, and none of {self.spared} with TTL {self.ttl - 1}: by turn or chance, and there"
+
+
+@fact
 class ConnectionsWell(Fact):
     """Every connection went well; the attempts that fail are SYNs that were sent beside them."""
 
@@ -131,6 +142,16 @@ def facts(subject: Subject) -> Iterator[Fact]:
                 ttl=kind.ttl,
                 unlike=unlike,
             )
+    found = nearest(subject.sweeps, spread, subject.service.port) if subject.symptom == "reset" else None
+    if found is not None and found.hops[0] > 1:
+        yield RefusedFrom(
+            frames=found.frames,
+            count=0,
+            ttl=found.ttl,
+            spared=found.spared,
+            hop_min=found.hops[0],
+            hop_max=found.hops[-1],
+        )
     fork = subject.fork
     if fork is not None:
         yield _ways(subject, fork)

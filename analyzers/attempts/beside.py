@@ -12,6 +12,7 @@ import numpy as np
 
 from analyzers.attempts.hops import FAR_TTLS
 from analyzers.attempts.services import Group
+from analyzers.attempts.spread import Spread
 from analyzers.attempts.subject import Subject
 
 _SYMPTOMS = {"rst": "reset", "syn-ack": "healthy", "": "silence"}  # by what a flow was answered
@@ -20,7 +21,7 @@ _SYMPTOMS = {"rst": "reset", "syn-ack": "healthy", "": "silence"}  # by what a f
 def with_flows(subject: Subject) -> Subject:
     """The subject with the first SYN of every flow as an attempt, where connections are healthy and flows are not."""
     spread = subject.spread if subject.service.probes and subject.symptom == "healthy" else None
-    if spread is None or not (spread.mixed or _refused_between(spread.order)):
+    if spread is None or not (spread.mixed or _between("rst", spread.order) or _dead_ends(spread)):
         return subject
     found = _flows(subject)
     groups = [group for group, _ in found]
@@ -35,9 +36,17 @@ def with_flows(subject: Subject) -> Subject:
     )
 
 
-def _refused_between(order: Sequence[str]) -> bool:
-    """Whether a flow was refused after which another was accepted: no guard that takes offence at so many SYNs does that."""
-    return "rst" in order and "syn-ack" in order[order.index("rst") :]
+def _between(answer: str, order: Sequence[str]) -> bool:
+    """Whether a flow got this answer after which another was accepted: no guard that takes offence at so many SYNs does that."""
+    return answer in order and "syn-ack" in order[order.index(answer) :]
+
+
+def _dead_ends(spread: Spread) -> bool:
+    """Whether several flows get no answer however often they are asked, as chance alone does not lose packets: some that it loses
+    would be answered the second time."""
+    silent = spread.of("")
+    lossy = any(flow.lossy for flow in spread.flows)
+    return len(silent) > 1 and all(flow.again == "" for flow in silent) and not lossy and _between("", spread.order)
 
 
 def _flows(subject: Subject) -> list[tuple[Group, str]]:

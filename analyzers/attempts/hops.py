@@ -4,6 +4,8 @@ Stacks start at 32, 64, 128 or 255 and every router takes one off, so the differ
 routers, as long as nothing on the way rewrites TTLs or hides hops.
 """
 
+from math import ceil, log
+
 INITIAL_TTLS = (32, 64, 128, 255)
 MDA_FLOWS = 6  # of one kind exclude a second way with 95 % (multipath detection algorithm, Augustin et al. 2007)
 MOST_HOPS = 30  # a SYN with a larger TTL ran out in a loop, one with a smaller was meant to
@@ -21,6 +23,11 @@ def initial_ttl(ttl: int) -> int:
 def routers(ttl: int) -> int:
     """How many routers a packet passed that arrived with this TTL, if it started at `initial_ttl`."""
     return initial_ttl(ttl) - ttl
+
+
+def draws(share: float) -> int:
+    """Of so many questions of which this share is refused by chance one at least is, with 95 %."""
+    return ceil(log(_DOUBT) / log(1 - share)) if share < 1 else 1
 
 
 def enough(kinds: int) -> int:

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from analyzers.attempts.attempt import Segment
 from analyzers.attempts.echoes import Echo, sender_of
-from analyzers.attempts.hops import FAR_TTLS, enough, initial_ttl
+from analyzers.attempts.hops import FAR_TTLS, draws, enough, initial_ttl
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.sweeps import Path, Sweeps
@@ -156,6 +156,35 @@ def _form(kind: str, syn: Segment, answer: Segment) -> tuple[object, ...]:
     if kind != "syn-ack":
         return (str(ip.src) if ip is not None else "",)
     return (*start, tuple(option.kind for option in tcp.options), tcp.option(3))
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Of SYNs of which turn or chance decides, each anew, which are refused: the smallest TTL with which one was, how many with one
+    less were answered otherwise, and the hops at which they are refused."""
+
+    ttl: int
+    spared: int
+    hops: range
+    frames: tuple[int, ...]
+
+
+def nearest(sweeps: Sweeps, spread: Spread, port: int) -> Nearest | None:
+    """From which hop on SYNs are refused, where the flow does not decide it; None where none was that did not go all the way.
+
+    All hops before the smallest TTL are left open where too few came that far. A packet filter refuses what it forwards from the
+    next TTL on, a stack at its own hop.
+    """
+    asked = [echo for path in sweeps.to(port) for echo in path.echoes]
+    asked += [echo for to, echo in sweeps.singles if to == port and not echo.shape]
+    first = min((echo for echo in asked if echo.kind == "rst"), key=lambda echo: echo.ttl, default=None)
+    if first is None or first.answer is None or first.ttl in FAR_TTLS or spread.fixed is not False:
+        return None
+    spared = sum(bool(echo.kind) for echo in asked if echo.ttl == first.ttl - 1)
+    low = first.ttl - (reflection(first.syn, first.answer) != "copied")
+    if spared < draws(len(spread.of("rst")) / len(spread.flows)):
+        low = 1
+    return Nearest(first.ttl, spared, range(max(1, low), first.ttl + 1), (first.syn.number, first.answer.number))
 
 
 @dataclass(frozen=True, slots=True)

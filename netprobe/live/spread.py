@@ -6,7 +6,7 @@ the kernel resets before any program is told of it.
 
 from collections.abc import Callable, Iterator
 
-from analyzers.attempts.hops import FAR_TTLS, enough
+from analyzers.attempts.hops import FAR_TTLS, draws, enough
 from analyzers.attempts.icmp import RAN_OUT
 from netprobe.live.trace import Sweep, Tracer
 
@@ -28,11 +28,12 @@ class Spread:
         self._tracer, self._port, self._control, self._met, self._beside = tracer, port, control, met, beside
         self._flows: list[Sweep] = []
         self._others: list[Sweep] = []
+        self._near: list[Sweep] = []
 
     def wanted(self, failed: Sweep | None) -> list[Sweep]:
         """What to ask next, nothing at the end. `failed` is the way of a flow that failed, once it was asked for."""
         steps: dict[int, tuple[Sweep, list[int]]] = {}
-        for flow, ttl in [*self._more(), *self._again(), *self._ways(failed)]:
+        for flow, ttl in [*self._more(), *self._again(), *self._ways(failed), *self._nearer(failed)]:
             steps.setdefault(flow.sport, (flow, []))[1].append(ttl)
         for flow, ttls in steps.values():
             flow.steps = iter([ttls])
@@ -87,6 +88,21 @@ class Spread:
             if not failed.end and not self._others:
                 self._others = [Sweep(self._control, self._tracer.hold()) for _ in range(_SHOWN)]
                 yield from ((flow, ttl) for flow in self._others for ttl in (failed.last, _FIRST))
+
+    def _nearer(self, failed: Sweep | None) -> Asked:
+        """Where chance or turn decides, and not the flow: as many SYNs to the hop that refuses, and to the one before, as it takes
+        to meet a refusal there."""
+        refused, again = self._answered("rst"), [flow for flow in self._flows if _AGAIN in flow.heard]
+        if not refused or failed is None or all(_kind(flow) == _kind_at(flow, _AGAIN) for flow in again):
+            return
+        heard = refused[0].heard[_FIRST]
+        seen = [ttl for flow in (failed, *self._near) for ttl in flow.heard if _kind_at(flow, ttl) == "rst"]
+        first = min(seen, default=heard.hops if heard is not None else 0)
+        asked = {ttl for flow in self._near for ttl in flow.heard}
+        for ttl in {first, first - 1} - {0, -1, *asked, *seen}:
+            for _ in range(min(draws(len(refused) / len(self._flows)), MOST_FLOWS)):
+                self._near.append(Sweep(self._port, self._tracer.hold()))
+                yield self._near[-1], ttl
 
     def _answered(self, kind: str) -> list[Sweep]:
         return [flow for flow in self._flows if _FIRST in flow.heard and _kind(flow) == kind]
