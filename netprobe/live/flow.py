@@ -20,7 +20,8 @@ _MSG_ERRQUEUE = 0x2000
 
 
 class Plan(NamedTuple):
-    """What to try: a port, whether to speak SSH, wait for a greeting or only connect, and how long, in seconds."""
+    """What to try: a port, whether to speak SSH, wait for a greeting or only connect, and how long, in seconds. `sport`: from this
+    source port, where it is free."""
 
     port: int
     speaks: str = (
@@ -28,6 +29,7 @@ class Plan(NamedTuple):
     )
     patience_s: float = 7.0
     listen_s: float = 7.0
+    sport: int = 0
 
 
 class Flow:
@@ -69,7 +71,13 @@ class Flow:
                 self.socket.setsockopt(*(_V6_ERRORS if family == socket.AF_INET6 else _V4_ERRORS), 1)
             if device:
                 self.socket.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
-            self.socket.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), 0))
+            here = source or ("::" if family == socket.AF_INET6 else "0.0.0.0")
+            try:
+                self.socket.bind((here, plan.sport))
+            except OSError:
+                if not plan.sport:
+                    raise
+                self.socket.bind((here, 0))
             self.local_port = self.socket.getsockname()[1]
             self.started = self._now()
             self._result(self.socket.connect_ex(socket_address(address, plan.port)))

@@ -109,6 +109,9 @@ class Kernel:
         return self._recorder
 
     def connect(self, plan: Plan) -> Flow:
+        for one in [one for one in self._held if plan.sport and one.getsockname()[1] == plan.sport]:
+            self._held.remove(one)
+            one.close()
         return Flow(self._address, plan, self._source, self._device, ask_errors=self._recorder is None)
 
     def send(self, packet: bytes) -> str:

@@ -159,6 +159,8 @@ class Session:
             second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
         unlike = self._unlike() if came_up else 0
+        if unlike and self.options.budget > len(self.flows):
+            self._wait([self._start(self._plan("hear")._replace(sport=unlike))], _SILENT_S)
         if not came_up or unlike or self.options.trace:
             self._locate(unlike)
         if not came_up and self.recorder is not None and not self.options.only_syn:

@@ -41,9 +41,14 @@ class Spread:
 
     @property
     def failed(self) -> int:
-        """The source port of a flow that is refused by a RST or gets lost where others are accepted, 0 without one."""
-        refused = self._answered("rst") if self._answered("syn-ack") else []
-        return refused[0].sport if refused else self.lost
+        """The source port of a flow that is refused by a RST, or twice gets no answer, though one asked later is accepted, as behind
+        no guard against so many; 0 without one."""
+        accepted = self._answered("syn-ack")
+        later = any(_kind_at(flow, _AGAIN) == "syn-ack" for flow in accepted)
+        before = self._flows if later else self._flows[: max(map(self._flows.index, accepted), default=0)]
+        refused = [flow for flow in before if _FIRST in flow.heard and _kind(flow) == "rst"]
+        silent = [flow for flow in before if _AGAIN in flow.heard and not _kind(flow)]
+        return next((flow.sport for flow in (*refused, *silent) if _kind_at(flow, _AGAIN) != "syn-ack"), 0)
 
     @property
     def lost(self) -> int:
