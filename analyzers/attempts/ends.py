@@ -8,7 +8,7 @@ reports passed, tell the two apart (knowledge base T1 to T3). The second lies wh
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from analyzers.attempts.echoes import Echo
+from analyzers.attempts.echoes import Echo, sender_of
 from analyzers.attempts.hops import MDA_FLOWS, routers
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.sweeps import Path, Router, Sweeps
@@ -101,7 +101,8 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End
     return End(
         kind=first.kind, begins=first.ttl, low=low, high=high, router=router, own=router in path.routers().values(),
         clear=_clear(sweeps, path, first.ttl, at_target, others),
-        stands=_stands(sweeps, path.port, first, (low, high), last, others), target=target, last=last, copies=copies,
+        stands="unknown" if _longer(sweeps, path) else _stands(sweeps, path.port, first, (low, high), last, others),
+        target=target, last=last, copies=copies,
         frames=tuple(sorted(frames)),
     )  # fmt: skip
 
@@ -166,6 +167,14 @@ def _picked(
         low = high = fits[0]
     router = next((router for router in here if router.hop == low == high and low not in at_target), None)
     return low, high, router
+
+
+def _longer(sweeps: Sweeps, path: Path) -> bool:
+    """Whether flows to other ports met a router of this one's way later: their way is longer, and its end no measure for this one's."""
+    mine = {router.address: hop for hop, router in path.routers().items() if router.address != sweeps.target}
+    theirs = [echo for other in sweeps.elsewhere(path.port) if other.constant for echo in other.echoes]
+    theirs += [echo for asked, echo in sweeps.singles if asked != path.port and not echo.shape]
+    return any(echo.ran_out is not None and echo.ttl > mine.get(sender_of(echo.ran_out), echo.ttl) for echo in theirs)
 
 
 def _stands(sweeps: Sweeps, port: int, first: Echo, hops: tuple[int, int], last: int, others: dict[Path, Echo]) -> str:
