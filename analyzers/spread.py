@@ -33,14 +33,15 @@ class FlowsAlike(Fact):
 @fact
 class FlowsDiffer(Fact):
     """Flows from different source ports got different answers. `fixed`: each gets the same again ("yes"), does not ("no"), or that
-    is not known (""); `every`, `mixed` and `whole` as in `Spread`. `kinds` are answer, TTL and how many flows got it.
+    is not known (""); `alternates`: as no single listener that comes or goes explains (`Spread.mixed`); `every` and `whole` as in
+    `Spread`. `kinds` are answer, TTL and how many flows got it.
     """
 
     flows: int
     kinds: tuple[tuple[str, int, int], ...]
     fixed: str
     every: int
-    mixed: bool
+    alternates: bool
     whole: bool
 
     def text(self) -> str:
@@ -169,7 +170,7 @@ def _differ(spread: Spread) -> FlowsDiffer:
     kinds = sorted(counts.items(), key=lambda one: (one[0][0] == "syn-ack", -one[1], one[0]))
     return FlowsDiffer(
         frames=_frames(spread), count=0, flows=len(spread.flows), kinds=tuple((*kind, count) for kind, count in kinds),
-        fixed={True: "yes", False: "no", None: ""}[spread.fixed], every=spread.every, mixed=spread.mixed, whole=spread.whole,
+        fixed={True: "yes", False: "no", None: ""}[spread.fixed], every=spread.every, alternates=spread.mixed, whole=spread.whole,
     )  # fmt: skip
 
 

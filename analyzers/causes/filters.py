@@ -12,6 +12,7 @@ from analyzers.receipts import OptionAccepted, RefusedBefore, SynNotReceived, Sy
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.shapes import DamagedAnswered, InvalidNearer
 from analyzers.silence import Unanswered
+from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.trigger import WordsReset
 from analyzers.unreachable import ROUTING, IcmpRefusal
@@ -77,12 +78,13 @@ CAUSES = (
     Cause(
         "silence.target.filter.drop", "a packet filter on the target host drops the packets", "server-host",
         requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True), seen(SynReceived, answered=True)),
+        excludes=(seen(FlowsDiffer, fixed="yes"),),
         source="measured with iptables, nftables, ufw; the default of most host firewalls",
     ),
     Cause(
         "silence.target.filter.stealth", "Windows with its firewall on keeps silent where nothing listens (stealth mode)", "server-host",
         requires=(seen(Unanswered),), supports=(seen(SynReceived, answered=True),),
-        excludes=(seen(SynReceived, SynNotReceived, closed=True),),
+        excludes=(seen(SynReceived, SynNotReceived, closed=True), seen(FlowsDiffer, fixed="yes")),
         source="Microsoft KB 2586744 and dd448557, read; BSD: blackhole(4)",
     ),
     Cause(

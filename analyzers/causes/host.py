@@ -33,7 +33,7 @@ CAUSES = (
         requires=(seen(SynReset),),
         supports=tuple(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown", "nearer", "beside")),
         excludes=(
-            seen(AcceptedToo), seen(SeveralMachines), seen(FlowsDiffer, mixed=True), seen(ResetMaker, stands="relay"),
+            seen(AcceptedToo), seen(SeveralMachines), seen(FlowsDiffer, alternates=True), seen(ResetMaker, stands="relay"),
             seen(Translated, before_end=True), seen(DamagedAnswered), seen(InvalidNearer), seen(SignedAnswered),
             seen(RefusedBefore, OptionAccepted),
         ),
@@ -90,12 +90,12 @@ CAUSES = (
     ),
     Cause(
         "silence.target.host.no-return-route", "the target host gets the packets and has no route back to the client", "server-host",
-        requires=(seen(Unanswered),), excludes=(*ALIVE, seen(FlowsDiffer, mixed=True)),
+        requires=(seen(Unanswered),), excludes=(*ALIVE, seen(FlowsDiffer, alternates=True)),
         source="measured: no route, or a blackhole route, on the server",
     ),
     Cause(
         "silence.target.host.rp-filter", "the target host drops the packets because its own route back leads elsewhere",
-        "server-host", requires=(seen(Unanswered),), excludes=(*ALIVE, seen(FlowsDiffer, mixed=True)),
+        "server-host", requires=(seen(Unanswered),), excludes=(*ALIVE, seen(FlowsDiffer, alternates=True)),
         source="measured: strict rp_filter",
     ),
     *(

@@ -21,7 +21,7 @@ CAUSES = (
             *(seen(ResetMaker, made_by=maker, stands="nearer", hop_is="") for maker in ("unlike-stack", "unknown")),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
-        excludes=(seen(FlowsDiffer, mixed=True), seen(Turns, alternates=True), seen(AcceptedToo), seen(RefusedBefore, OptionAccepted)),
+        excludes=(seen(FlowsDiffer, alternates=True), seen(Turns, alternates=True), seen(AcceptedToo), seen(RefusedBefore, OptionAccepted)),
         source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(
@@ -51,8 +51,8 @@ CAUSES = (
     ),
     Cause(
         "silence.backend.down", "attempts are dealt out to several hosts behind the address, and one of them keeps silent", "backend",
-        requires=(seen(Unanswered), seen(Turns, alternates=True)), supports=(seen(Rotation), seen(SeveralMachines), seen(SeveralServers),
-            seen(OneWay, dealt=True, translated=True)),
+        requires=(seen(Unanswered), seen(Turns, FlowsDiffer, alternates=True)), supports=(seen(Rotation), seen(SeveralMachines),
+            seen(SeveralServers), seen(OneWay, dealt=True, translated=True)),
         source="unverified: round robin with a dead machine",
     ),
     *(
@@ -69,7 +69,7 @@ CAUSES = (
     Cause(
         "silence.network.nat.dead-inside", "the port is forwarded to a host that does not answer", "nat",
         requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True),),
-        excludes=(seen(Turns), seen(FlowsDiffer, mixed=True)),
+        excludes=(seen(Turns), seen(FlowsDiffer, alternates=True)),
         source="measured: DNAT to a host that drops",
     ),
 )  # fmt: skip

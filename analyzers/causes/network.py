@@ -9,6 +9,7 @@ from analyzers.inband import LargePassed, SizeLimit, StillThere
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
+from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
@@ -66,7 +67,7 @@ CAUSES = (
     ),
     Cause(
         "silence.network.path.loss", "the path loses so much that no try and no answer came through", "unknown",
-        requires=(seen(Unanswered),), source="unverified",
+        requires=(seen(Unanswered),), excludes=(seen(FlowsDiffer, fixed="yes"),), source="unverified",
     ),
     Cause(
         "mute.network.path.one-way", "what the client sends behind the handshake does not arrive", "unknown",

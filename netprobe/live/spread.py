@@ -79,7 +79,9 @@ class Spread:
         accepted = self._answered("syn-ack")
         if failed is None or not failed.last or not accepted or _kind_at(failed, failed.end) == "syn-ack":
             return
-        one = accepted[0]
+        one = accepted[-1]
+        if len(accepted) <= _TWICE and _AGAIN not in one.heard:
+            return  # it is being asked again: a SYN that meets one in progress may get no answer
         heard = one.heard[_FIRST]
         if 1 not in one.heard:
             yield from ((one, ttl) for ttl in range(1, heard.hops + 1 if heard else 0))
@@ -88,7 +90,7 @@ class Spread:
         parts = next((hop for hop in met if _sender(one, hop) != _sender(failed, hop)), 0)
         if parts:
             alike = self._answered("rst" if failed.end else "")
-            beside = [flow for flow in (*accepted[1:_SHOWN], *alike[:_SHOWN]) if flow.sport != failed.sport]
+            beside = [flow for flow in (*accepted[: _SHOWN - 1], *alike[:_SHOWN]) if flow.sport != failed.sport]
             yield from ((flow, parts) for flow in beside if parts not in flow.heard)
             if not failed.end and not self._others:
                 self._others = [Sweep(self._control, self._tracer.hold()) for _ in range(_SHOWN)]
