@@ -48,7 +48,8 @@ class Spread:
         before = self._flows if later else self._flows[: max(map(self._flows.index, accepted), default=0)]
         refused = [flow for flow in before if _FIRST in flow.heard and _kind(flow) == "rst"]
         silent = [flow for flow in before if _AGAIN in flow.heard and not _kind(flow)]
-        return next((flow.sport for flow in (*refused, *silent) if _kind_at(flow, _AGAIN) != "syn-ack"), 0)
+        found = sorted((*refused, *silent), key=lambda flow: _kind_at(flow, _AGAIN) == "syn-ack")
+        return found[0].sport if found else 0
 
     @property
     def lost(self) -> int:

@@ -87,6 +87,16 @@ def in_turn(seen: Observation) -> None:
     assert seen.reached(lambda f: f.flags == "S")[-3:] == ["one", "two", "three"]
 
 
+def by_chance(seen: Observation) -> None:
+    """All three machines are met, the second refuses, and the order is not strict."""
+    met = seen.reached(lambda f: f.flags == "S")
+    assert set(met) >= {"one", "two", "three"}
+    assert {one["errno"] for one in seen.calls} == {None, "ECONNREFUSED"}
+    assert seen.origin(lambda f: f.flags in ("RA", "AR") and f.seq == 0) == {"two"}
+    refused = [one["errno"] for one in seen.calls]
+    assert any(refused[step:] != refused[:-step] for step in (2, 3))
+
+
 def haproxy_in_turn(seen: Observation) -> None:
     ends = sorted((call["heard"][:4], call["end"]) for call in seen.calls)
     assert ends == [("", "eof"), ("SSH-", "")]

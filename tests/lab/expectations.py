@@ -15,6 +15,7 @@ from tests.lab.checks import (
     big_ones_vanish,
     big_ones_vanish_back,
     bleached,
+    by_chance,
     by_port,
     closed_unsaid,
     copied,
@@ -76,6 +77,7 @@ _One = Expectation
 EXPECTATIONS: dict[str, list[Expectation]] = {
     "asymmetric-return": [_One(instead=asymmetric)],
     "balancer": [_One(wait=0.4, tries=[{}, {}, {}], instead=in_turn)],
+    "balancer-by-chance": [_One(wait=0.4, tries=[{"wait": 0.4}] * 30, instead=by_chance)],
     "balancer-by-flow-closed": [_One(tries=MORE_PORTS, instead=by_port)],
     "balancer-by-flow-filtered": [_One(tries=MORE_PORTS, instead=by_port)],
     "ban": [_One(tries=[{}, {"source": "service"}], also=second_address_works)],

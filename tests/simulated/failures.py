@@ -270,7 +270,10 @@ def balancer(draft: Draft) -> Truths:
     """Several machines behind one address, one of which refuses or is dead."""
     random, second = draft.random, "203.0.113.20" if draft.family == 4 else "2001:db8:2::20"
     hop = _box(
-        draft, draft.random.choice(((PORT,), ())), (SERVER[draft.family], second), random.choice(("hash", "turn"))
+        draft,
+        draft.random.choice(((PORT,), ())),
+        (SERVER[draft.family], second),
+        random.choice(("hash", "turn", "chance")),
     )
     broken = random.choice(("closed", "filtered", "dead"))
     draft.words.append(f"one {broken}")

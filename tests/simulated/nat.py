@@ -73,8 +73,9 @@ def _new(node: Node, tracking: Tracking, ends: Ends, tcp: Tcp) -> Entry | None:
     src, sport, dst, dport = ends
     for row in node.maps:
         if row.address == dst and (not row.ports or dport in row.ports):
-            number = tracking.turns.get(row, 0) if row.pick == "turn" else flow_hash(ends)
-            tracking.turns[row] = number + 1
+            count = tracking.turns.get(row, 0)
+            number = {"turn": count, "chance": flow_hash(ends, str(count))}.get(row.pick, flow_hash(ends))
+            tracking.turns[row] = count + 1
             dst = row.inside[number % len(row.inside)]
             break
     if src in node.masquerades:

@@ -28,7 +28,7 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Forward:
     """Address translation: what comes for `address` and one of `ports` (all without) goes to one of `inside`, picked by the
-    hash of addresses and ports, or "turn" by turn."""
+    hash of addresses and ports, by "turn", or by "chance"."""
 
     address: str
     inside: tuple[str, ...]

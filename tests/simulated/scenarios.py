@@ -142,7 +142,8 @@ def _translations(scenario: Scenario, does: LabNode) -> tuple[tuple[Forward, ...
         address, ports, to = found.groups()
         inside = tuple(re.findall(r"\d+ : ([^\s,}]+)", to)) or (to,)
         numbers = tuple(map(int, re.findall(r"\d+", ports or "")))
-        maps.append(Forward(address, inside, numbers, "turn" if "numgen inc" in to else "hash"))
+        pick = "turn" if "numgen inc" in to else "chance" if "numgen random" in to else "hash"
+        maps.append(Forward(address, inside, numbers, pick))
     hidden = re.findall(r"saddr (\S+) masquerade", does.nat.get("postrouting", ""))
     return tuple(maps), tuple(hidden)
 
