@@ -20,6 +20,7 @@ from captures.decoded import Sign
 from captures.packet import Address
 
 _MOST_ANSWERS = 12  # kinds of answers of one address that a diagnosis compares with
+_KEPT = 4096  # answers that are kept decoded
 _Key = tuple[int, int, int]
 _Entry = tuple[int, int, str, int, int]  # trace, port, kind, attempt, TTL
 
@@ -55,6 +56,7 @@ class Surroundings:
         self._probes: dict[Address, list[int]] | None = None
         self._strays: Strays | None = None
         self._sweeps: dict[tuple[int, Address], Sweeps] = {}
+        self._answers: dict[int, Answer] = {}
 
     def answers(self, service: Service) -> tuple[Answer, ...]:
         """What the service's address answered to SYNs on other ports, as seen from the same place: the first of each
@@ -112,9 +114,14 @@ class Surroundings:
         return self._signs.pings(traces.pop(), service.address) if len(traces) == 1 else NO_PINGS
 
     def _answer(self, trace: int, port: int, kind: str, index: int) -> Answer:
-        attempt = materialise(self._ledger, index, self._recall)
-        assert attempt.answer is not None
-        return Answer(trace, port, kind, asked(attempt.syns, attempt.answer), attempt.answer)
+        """The first answer to an attempt. All services of an address are compared with the same few, which are decoded once."""
+        if index not in self._answers:
+            attempt = materialise(self._ledger, index, self._recall)
+            assert attempt.answer is not None
+            if len(self._answers) >= _KEPT:
+                self._answers.clear()
+            self._answers[index] = Answer(trace, port, kind, asked(attempt.syns, attempt.answer), attempt.answer)
+        return self._answers[index]
 
 
 def _index(ledger: Ledger) -> dict[_Key, list[_Entry]]:

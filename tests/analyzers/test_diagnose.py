@@ -164,3 +164,20 @@ def test_a_banner_cannot_steer_the_terminal(tmp_path: Path) -> None:
     output = CliRunner().invoke(commands, ["replay", str(path)]).output
     assert "SSH-2.0-.[2Jx" in output
     assert "\x1b" not in output
+
+
+def test_a_scan_costs_a_few_frames_for_each_port(tmp_path: Path) -> None:
+    """Each port is compared with what others of the address answered: the same few answers, which are read once."""
+    ports, compared = range(1, 101), 13  # twelve others, and one more where a port is among them
+    script = "".join(
+        f"+.01 > port {port} S 1000 tos 0x48\n+.01 < port {port} R. 0 ack 1001 tos 0x48 win 0\n" for port in ports
+    )
+    path = write_pcap(tmp_path / "scan.pcap", packets(script))
+    with replay([str(path)]) as done:
+        recall, read = done.recall, []
+        done.recall = lambda *frame: read.append(frame) or recall(*frame)  # type: ignore[assignment, func-returns-value]
+        found = done.services(Filters().choose(done.ledger))
+        assert {done.verdict(service).cause for service in found} == {"reset"}
+        done.recall = recall
+    assert len(found) == len(ports)
+    assert len(read) <= 2 * (len(ports) + compared)
