@@ -3,16 +3,19 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
+from captures.flags import ACK as ACK
+from captures.flags import CWR as CWR
+from captures.flags import ECE as ECE
+from captures.flags import FIN as FIN
+from captures.flags import INBOUND as INBOUND
+from captures.flags import OUTBOUND as OUTBOUND
+from captures.flags import PSH as PSH
+from captures.flags import RST as RST
+from captures.flags import SYN as SYN
+from captures.flags import URG as URG
+from captures.flags import flag_letters as flag_letters
+
 Address = IPv4Address | IPv6Address
-
-FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
-INBOUND, OUTBOUND = 1, 2  # directions, as pcapng numbers them
-_LETTERS = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"), (ECE, "E"), (CWR, "W"))
-
-
-def flag_letters(flags: int) -> str:
-    """TCP flags in tcpdump's notation, without brackets: `S.` is a SYN-ACK, `R.` a RST with ACK."""
-    return "".join(letter for bit, letter in _LETTERS if flags & bit) or "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ def decode(data: bytes, link: int, wire_length: int | None = None) -> Packet:
     `wire_length` is the frame's original length in bytes. Never raises: an unknown link type gives a packet without
     `ip` that says so in `problems`.
     """
-    from captures.wire import follow, link_start
+    from captures.wire.steps import follow, link_start
 
     length = len(data) if wire_length is None else max(wire_length, len(data))
     draft = Draft(data, 0, len(data), length)
@@ -213,7 +216,7 @@ def decode(data: bytes, link: int, wire_length: int | None = None) -> Packet:
 
 def decode_ip(data: bytes, quoted: bool = False) -> Packet:
     """The packet that starts with an IP header at `data[0]`; `quoted` ones (inside ICMP errors) may be cut anywhere."""
-    from captures.wire import follow
+    from captures.wire.steps import follow
 
     draft = Draft(data, 0, len(data), len(data), quoted=quoted)
     follow(draft, "ip")

@@ -1,6 +1,9 @@
 """The Internet checksum (RFC 1071), over the pseudo header where the protocol has one."""
 
-from captures.packet import Ip
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from captures.packet import Ip
 
 
 def ones_complement_sum(data: bytes) -> int:
@@ -14,7 +17,7 @@ def ones_complement_sum(data: bytes) -> int:
     return number % 0xFFFF or (0xFFFF if number else 0)
 
 
-def transport_ok(ip: Ip, segment: bytes, protocol: int) -> bool:
+def transport_ok(ip: "Ip", segment: bytes, protocol: int) -> bool:
     """Whether a whole TCP, UDP or ICMPv6 segment's checksum is right."""
     pseudo = ip.src.packed + ip.dst.packed + len(segment).to_bytes(4, "big") + protocol.to_bytes(4, "big")
     return ones_complement_sum(pseudo + segment) == 0xFFFF

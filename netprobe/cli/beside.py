@@ -5,24 +5,28 @@ answers be read late.
 """
 
 import os
-import signal
 import sys
 from importlib import import_module
 from typing import Any
 
 
 class Beside:
-    """Calls functions of a module by name, in a process that imports it from now on; in this one where it was imported before, or
-    where no such process can be had or goes on. What the functions take and give can be pickled.
+    """Calls functions of a module by name, in a process that imports it from `begin` on; in this one where it was imported before, or
+    where no such process was begun, can be had or goes on. What the functions take and give can be pickled.
 
-    The process has the rights that this one has now, ignores Ctrl-C, has nothing open but the way back, and ends when this one does.
+    The process has the rights that this one has when it begins, ignores Ctrl-C, has nothing open but the way back, and ends when this
+    one does.
     """
 
     def __init__(self, module: str) -> None:
         self._module = module
-        self._forked = False
-        if module in sys.modules or not hasattr(os, "fork"):
+        self._begun = self._forked = False
+
+    def begin(self) -> None:
+        """Begin the process, once."""
+        if self._begun or self._module in sys.modules or not hasattr(os, "fork"):
             return
+        self._begun = True
         reads, self._writes = os.pipe()
         self._reads, writes = os.pipe()
         try:
@@ -31,7 +35,7 @@ class Beside:
             return
         if not self._forked:
             try:
-                _serve(module, reads, writes)
+                _serve(self._module, reads, writes)
             finally:
                 os._exit(0)
         os.close(reads)
@@ -52,6 +56,8 @@ class Beside:
 
 
 def _serve(module: str, reads: int, writes: int) -> None:
+    import signal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import reduce
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -42,7 +41,7 @@ probes = _together(
         "-w",
         "--write",
         "path",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(dir_okay=False),
         help="Write the evidence here (pcapng).",
     ),
 )

@@ -2,13 +2,11 @@
 
 import socket
 import sys
-from pathlib import Path
 
 import click
 
-from netprobe.cli.diagnose import run, wanted
+from netprobe.cli.asking import run, wanted
 from netprobe.cli.options import probes, way
-from netprobe.live.session import Options
 
 MOST_FLOWS = 8
 
@@ -36,7 +34,7 @@ Exit codes:
 @click.option("-n", "--numeric", is_flag=True, help="Addresses only: DNS is not asked for names, nor ssh_config.")
 def command(
     target: str, family: int | None, port: int | None, device: str, source: str, flows: int, most_hops: int,
-    controls: tuple[int, ...], only_syn: bool, path: Path | None, as_json: bool, numeric: bool,
+    controls: tuple[int, ...], only_syn: bool, path: str | None, as_json: bool, numeric: bool,
 ) -> None:  # fmt: skip
     """Show the way to HOST hop by hop: who answers, for the port and for a control port, and where the rejection begins.
 
@@ -48,6 +46,8 @@ def command(
     if reason := _unable(found[0].addresses[0]):
         click.echo(f"netprobe: {reason}", err=True)
         sys.exit(3)
+    from netprobe.live.session import Options
+
     options = Options(
         source=source,
         device=device,

@@ -7,7 +7,7 @@ import struct
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from captures.packet import SYN
+from captures.flags import SYN
 from captures.wire.checksum import ones_complement_sum
 from netprobe.live.flow import DSCP
 

@@ -5,19 +5,18 @@ What judges is imported elsewhere, or when there is something to judge, so that 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from os import PathLike
+from os.path import splitext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from analyzers.attempts.context import Context
-from netprobe.live import evidence
-from netprobe.live.heard import senders
-from netprobe.live.names import names_of
 from netprobe.live.network import Kernel, Network
 from netprobe.live.session import Options, Session, Tell
 from netprobe.live.target import Target
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzers.attempts.context import Context
     from analyzers.attempts.services import Service
     from analyzers.model import Verdict
     from netprobe.replay.run import Replay
@@ -27,13 +26,12 @@ class Asked(NamedTuple):
     """One address that was asked. Without the right to record packets there is no `path`, and nothing to judge."""
 
     address: str
-    context: Context
-    path: Path | None
+    context: "Context"
+    path: "Path | None"
     interrupted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What there is to say of one address: how it fares in a word, whether it failed or could not be judged, and the report, as
     lines or as its part of the document."""
 
@@ -41,7 +39,7 @@ class Answer:
     failed: bool = False
     unjudged: bool = False
     lines: Sequence[list[tuple[str, str]]] = ()
-    part: dict[str, Any] = field(default_factory=dict)
+    part: dict[str, Any] | None = None
 
 
 def opened(targets: Iterable[Target], options: Options) -> Iterator[Kernel]:
@@ -58,21 +56,27 @@ def ask(
     target: Target,
     options: Options,
     tell: Tell,
-    path: Path | None = None,
+    path: str | PathLike[str] | None = None,
     through: Callable[[str], Network | None] = lambda address: None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Asked]:
     """Ask every address of the target in turn, and keep the evidence of each; Ctrl-C ends after the one being asked.
 
-    `through` gives the network that leads to an address, None for this machine's own.
+    `through` gives the network that leads to an address, None for this machine's own; `meanwhile` is called while
+    the first answer of each is on its way.
     """
     for number, address in enumerate(target.addresses):
         tell(f"asking {address} port {target.port}")
-        session = Session(target.typed, address, target.port, options, tell, through(address))
+        session = Session(target.typed, address, target.port, options, tell, through(address), meanwhile)
         session.run()
         context = session.context()
         kept = None
         if session.recorder is not None:
-            chosen = path if path is None or number == 0 else path.with_stem(f"{path.stem}-{number + 1}")
+            from netprobe.live import evidence
+            from netprobe.live.heard import senders
+            from netprobe.live.names import names_of
+
+            chosen = path if path is None or number == 0 else f"-{number + 1}".join(splitext(path))
             frames = session.recorder.frames
             wanted = options.names and not session.interrupted
             data = evidence.pcapng(

@@ -3,20 +3,26 @@
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from errno import EACCES
-from pathlib import Path
+from os import PathLike
+from typing import TYPE_CHECKING
 
-from analyzers.attempts.context import Context
 from captures import write
 from netprobe import __version__
 from netprobe.live.recorder import Frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzers.attempts.context import Context
 
 _RAW = 101  # LINKTYPE_RAW: the packet begins with its IP header
 _KEPT = 20
 
 
 def pcapng(
-    frames: Iterable[Frame], context: Context, dropped: int = 0, names: Mapping[str, str] | None = None
+    frames: Iterable[Frame], context: "Context", dropped: int = 0, names: Mapping[str, str] | None = None
 ) -> bytes:
     """The whole file. Frames stand in order of time, so that their numbers are known: from 1. `names` are those of addresses."""
     ordered = sorted(frames, key=lambda frame: frame.ts_ns)
@@ -31,44 +37,48 @@ def pcapng(
     return b"".join(out)
 
 
-def directory() -> Path:
+def directory() -> str:
     """Where evidence is kept when nobody says where: XDG_STATE_HOME, else ~/.local/state."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "netprobe" / "evidence"
+    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "netprobe", "evidence")
 
 
-def check(path: Path | None) -> None:
+def check(path: str | None) -> None:
     """Raises OSError when the evidence could not be written, before anything is asked that would be lost."""
     if path is not None:
-        path.open("ab").close()
+        with open(path, "ab"):
+            pass
     else:
         _folder()
 
 
-def _folder() -> Path:
+def _folder() -> str:
     """Where evidence is kept, made if need be; a folder for temporary files where this user's own cannot be written."""
     folder = directory()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
     except OSError:
         pass
     from tempfile import gettempdir
 
-    other = Path(gettempdir()) / f"netprobe-{os.geteuid()}"
-    other.mkdir(mode=0o700, exist_ok=True)
-    if other.stat().st_uid != os.geteuid():
+    other = os.path.join(gettempdir(), f"netprobe-{os.geteuid()}")
+    with suppress(FileExistsError):
+        os.mkdir(other, 0o700)
+    if not os.path.isdir(other) or os.stat(other).st_uid != os.geteuid():
         raise OSError(EACCES, f"{other} is somebody else's")
     return other
 
 
-def keep(data: bytes, context: Context, path: Path | None = None) -> Path:
+def keep(data: bytes, context: "Context", path: str | PathLike[str] | None = None) -> "Path":
     """Write the file, to `path` or to a new name in the state directory, where only the newest few are kept."""
+    from pathlib import Path
+
     if path is not None:
-        path.write_bytes(data)
-        return path
-    folder = _folder()
+        Path(path).write_bytes(data)
+        return Path(path)
+    folder = Path(_folder())
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(context.until_ns // 1_000_000_000))
     name = f"{stamp}-{context.address.replace(':', '_').replace('%', '_')}-{context.port}-{os.getpid()}.pcapng"
     path = folder / name

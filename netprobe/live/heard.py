@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import kind_of
-from captures.packet import ACK, INBOUND, RST, SYN, decode
+from captures.flags import ACK, INBOUND, RST, SYN
 from netprobe.live.recorder import Frame
 
 RAW = 101
@@ -29,6 +29,8 @@ def senders(frames: Iterable[Frame]) -> set[str]:
 
 def answer_in(data: bytes) -> tuple[tuple[int, int], int, Heard] | None:
     """Which SYN a packet answers, by source port and number; to which port it went; and what the answer is."""
+    from captures.packet import decode
+
     got = decode(data, RAW, len(data))
     if got.ip is None:
         return None

@@ -2,9 +2,7 @@
 
 import errno
 import socket
-import subprocess
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 _MOST_RULES = 3
@@ -127,7 +125,8 @@ _LINKS = {
 def hardware_address(name: str) -> bytes:
     """The interface's own link address; empty where it has none or it cannot be told."""
     try:
-        return bytes.fromhex(Path(f"/sys/class/net/{name}/address").read_text().strip().replace(":", ""))
+        with open(f"/sys/class/net/{name}/address", encoding="ascii") as said:
+            return bytes.fromhex(said.read().strip().replace(":", ""))
     except (OSError, ValueError):
         return b""
 
@@ -137,6 +136,8 @@ class Rules:
     read when they are asked for: mostly they are not."""
 
     def __init__(self) -> None:
+        import subprocess
+
         self._listing: subprocess.Popen[str] | None = None
         self._said = ""
         with suppress(OSError):
@@ -162,6 +163,8 @@ class Rules:
 
     def close(self) -> None:
         """Wait for the listing, five seconds at most, and keep it."""
+        import subprocess
+
         if self._listing is not None:
             try:
                 self._said = self._listing.communicate(timeout=5)[0]

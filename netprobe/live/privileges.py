@@ -6,14 +6,14 @@ open, a program that reads whatever strangers send should hold no rights that a 
 
 import os
 import sys
-from pathlib import Path
+from os import PathLike
 
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
 _VERSION = 0x20080522  # of capset's header: two words of 32 capabilities each
 _NO_NEW_PRIVILEGES = 38
 
 
-def drop(place: Path | None = None) -> frozenset[int]:
+def drop(place: str | PathLike[str] | None = None) -> frozenset[int]:
     """Give up every Linux capability of this thread, for good; returns those that are left.
 
     Dropped: the effective, permitted, inheritable and ambient sets, all to nothing. No program started from here on gets
@@ -49,13 +49,13 @@ def drop(place: Path | None = None) -> frozenset[int]:
     return frozenset(right for right in (DAC_OVERRIDE, DAC_READ_SEARCH) if spare & needed & 1 << right)
 
 
-def _may_write(place: Path) -> bool:
+def _may_write(place: str | PathLike[str]) -> bool:
     """Whether the file may be written, or files be made in the directory, with the rights in effect; where it is not there
     yet, whether it can be made."""
-    nearest = place.absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    return os.access(nearest, os.W_OK | os.X_OK if nearest.is_dir() else os.W_OK, effective_ids=True)
+    nearest = os.path.abspath(place)
+    while not os.path.exists(nearest) and nearest != os.path.dirname(nearest):
+        nearest = os.path.dirname(nearest)
+    return os.access(nearest, os.W_OK | os.X_OK if os.path.isdir(nearest) else os.W_OK, effective_ids=True)
 
 
 def _permitted() -> int:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Thread
 from typing import NamedTuple
 
-from captures.packet import INBOUND, OUTBOUND
+from captures.flags import INBOUND, OUTBOUND
 from captures.wire.checksum import ones_complement_sum
 
 _SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8

@@ -7,21 +7,19 @@ or ban is met (knowledge base, section 9). SYNs that this host resets before a p
 """
 
 from collections.abc import Callable
-from dataclasses import InitVar, dataclass, field
 from functools import partial
-from typing import NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
-from analyzers.attempts.context import Call, Context
 from analyzers.attempts.hops import MOST_HOPS
-from analyzers.words import first_line
-from captures.packet import decode
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
-from netprobe.live.heard import RAW
-from netprobe.live.locate import CONTROL_PORT, Failing, Locator
 from netprobe.live.network import Kernel, Network, Recording
 from netprobe.live.recorder import Frame
-from netprobe.live.trace import MOST_PACKETS, Tracer
+
+if TYPE_CHECKING:
+    from analyzers.attempts.context import Context
+    from netprobe.live.locate import Locator
 
 _SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence; longer on a long line
 _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than connect() returns
@@ -29,6 +27,8 @@ _SILENT_S = 1.1  # without an answer for so long, the other questions need not w
 _REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
 _LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
 _EXCEEDED_V4, _EXCEEDED_V6 = 11, 3  # ICMP types: a TTL was used up
+# What reads answers, and what writes the evidence: imported while answers are on their way.
+_LATER = ("captures.packet", "captures.wire.steps", "analyzers.attempts.context", "pathlib")
 # What the end of connect() says of the answer.
 _MET: dict[str | None, str] = {"": "syn-ack", "ECONNREFUSED": "rst", None: ""}
 
@@ -54,26 +54,22 @@ class Options(NamedTuple):
     controls: tuple[int, ...] = ()
 
 
-@dataclass
 class Session:
     """One address and port being asked, `through` this machine's kernel unless another network is given. `tell` gets a line
-    for everything that is asked and answered."""
+    for everything that is asked and answered; `meanwhile` is called while the first answer is on its way."""
 
-    name: str
-    address: str
-    port: int
-    options: Options
-    tell: Tell
-    through: InitVar[Network | None] = None
-    network: Network = field(init=False)
-    flows: list[Flow] = field(default_factory=list)
-    recorder: Recording | None = None
-    notes: list[str] = field(default_factory=list)
-    interrupted: bool = False
-    _locator: Locator | None = None
-
-    def __post_init__(self, through: Network | None) -> None:
-        self.network = through or Kernel(self.address, self.options.source, self.options.device)
+    def __init__(
+        self, name: str, address: str, port: int, options: Options, tell: Tell, through: Network | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.name, self.address, self.port, self.options, self.tell = name, address, port, options, tell
+        self.network = through or Kernel(address, options.source, options.device)
+        self.flows: list[Flow] = []
+        self.recorder: Recording | None = None
+        self.notes: list[str] = []
+        self.interrupted = False
+        self._meanwhile = meanwhile
+        self._locator: Locator | None = None
 
     def run(self) -> None:
         """Ask until nothing more would change the verdict, or the budget is spent; Ctrl-C keeps what is known."""
@@ -103,6 +99,7 @@ class Session:
 
     def _rounds(self) -> None:
         first = self._start(self._plan("ssh" if self.port == 22 else "listen"))
+        self._meanwhile()
         if self.options.trace:
             self._control()  # asked for in any case: then at once
             self._begin(first)
@@ -198,6 +195,8 @@ class Session:
         if self.recorder is None or not self._has_way():
             return
         failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
+        from netprobe.live.locate import Failing
+
         locator = self._locator or self._new_locator()
         limited = self._limited(failing)
         odd = (failing.errno == "ECONNREFUSED" or bool(unlike)) and not limited and not self.options.only_syn
@@ -210,7 +209,10 @@ class Session:
 
             locator.ask_for_life(partial(ping, self.network, self.recorder, self.address))
 
-    def _new_locator(self) -> Locator:
+    def _new_locator(self) -> "Locator":
+        from netprobe.live.locate import Locator
+        from netprobe.live.trace import MOST_PACKETS, Tracer
+
         most, flows = self.options.most_hops, self.options.flows
         trip_s = min((f.after_ns / 1e9 for f in self.flows if f.errno in ("", "ECONNREFUSED")), default=0.0)
         budget = MOST_PACKETS + 2 * most * flows
@@ -226,10 +228,18 @@ class Session:
             if left <= 0:
                 return
             self._turn(left)
-        self._pause(_ARRIVES_S)
+        self._pause(_ARRIVES_S - (self.network.now_ns() - self._left(first)) / 1e9)
         if first.errno is None and self.network.source():
             self._locator = self._new_locator()
             self._locator.begin()
+            self._prepare(first)
+
+    def _prepare(self, first: Flow) -> None:
+        """Import what is needed later, until the first answer comes."""
+        for module in _LATER:
+            if first.errno is None:
+                import_module(module)
+                self._turn(0)
 
     def _met(self) -> set[str]:
         """The kinds of answers that connections to the port got, "" where one has waited long for any."""
@@ -243,6 +253,8 @@ class Session:
 
     def _control(self) -> Flow:
         """The connection to a port that is most likely closed, begun once."""
+        from netprobe.live.locate import CONTROL_PORT
+
         begun = (flow for flow in self.flows[1:] if flow.plan.port == CONTROL_PORT)
         return next(begun, None) or self._start(Plan(CONTROL_PORT, "no", _SILENT_S, 0))
 
@@ -294,15 +306,19 @@ class Session:
             return True
         if not self.recorder.closed:
             self._pause(_ARRIVES_S)
-        return self._left(flow) or self.address.startswith("127.") or self.address == "::1"
+        return bool(self._left(flow)) or self.address.startswith("127.") or self.address == "::1"
 
-    def _left(self, flow: Flow) -> bool:
-        """Whether a packet of this flow was seen to leave the host."""
+    def _left(self, flow: Flow) -> int:
+        """When a packet of this flow was first seen to leave the host, in nanoseconds; 0 when none was."""
         frames = self.recorder.frames if self.recorder is not None else ()
-        return any(f.device != "lo" and _local_port(f, outbound=True) == flow.local_port for f in frames)
+        mine = (f for f in frames if f.device != "lo" and _local_port(f, outbound=True) == flow.local_port)
+        return next((frame.ts_ns for frame in mine), 0)
 
     def _elsewhere(self, flow: Flow) -> str:
         """Where this host's own NAT sent the flow instead, as "ADDRESS port PORT"; "" when it did not."""
+        from captures.packet import decode
+        from netprobe.live.heard import RAW
+
         for frame in self.recorder.others if self.recorder is not None else ():
             if _local_port(frame, outbound=True) == flow.local_port:
                 got = decode(frame.data, RAW, len(frame.data))
@@ -324,8 +340,11 @@ class Session:
             for f in inbound
         )
 
-    def context(self) -> Context:
+    def context(self) -> "Context":
         """What the wire cannot say, as it stands now."""
+        from analyzers.attempts.context import Call, Context
+        from analyzers.words import first_line
+
         calls = tuple(
             Call(f.local_port, f.plan.port, f.errno, f.after_ns, first_line(bytes(f.talk.heard)), f.icmp)
             for f in self.flows

@@ -1,7 +1,6 @@
 """What the user typed -> the addresses and the port to ask: names, addresses, IPv6 in brackets, ssh_config aliases."""
 
 import socket
-import subprocess
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple
 
@@ -30,7 +29,9 @@ def resolve(typed: str, family: int = 0, numeric: bool = False) -> Target:
         host, port = _alias(host, port)
     wanted = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}[family]
     try:
-        found = socket.getaddrinfo(host, port or SSH_PORT, wanted, socket.SOCK_STREAM)
+        # An address as bytes: for a text Python imports its codec of international names.
+        given = host.encode() if _is_address(host) else host
+        found = socket.getaddrinfo(given, port or SSH_PORT, wanted, socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise BadTarget(
             f"{host} does not resolve: {error.strerror}; no packet was sent. Check: getent ahosts {host}"
@@ -100,6 +101,8 @@ def _alias(host: str, port: int | None) -> tuple[str, int | None]:
     """What ssh would make of the name: its HostName and Port. Without ssh the name as it is."""
     if host.startswith("-"):
         return host, port
+    import subprocess
+
     command = ["ssh", "-G", *(["-p", str(port)] if port else []), "--", host]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)

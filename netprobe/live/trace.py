@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT
-from captures.packet import ACK, FIN, INBOUND, SYN
+from captures.flags import ACK, FIN, INBOUND, SYN
 from netprobe.live.craft import OPTIONS, SIGNED, Ends, damaged, packet, recorded, segment
 from netprobe.live.heard import Heard, answer_in
 from netprobe.live.network import Network, Recording

@@ -42,7 +42,9 @@ def wrong() -> float:
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
     (tmp_path / f"{MODULE}.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
-    yield Beside(MODULE)
+    made = Beside(MODULE)
+    made.begin()
+    yield made
     sys.modules.pop(MODULE, None)
 
 
@@ -58,6 +60,7 @@ def test_it_has_nothing_open_and_ignores_ctrl_c(beside: Beside) -> None:
     read, write = os.pipe()
     try:
         other = Beside(MODULE)
+        other.begin()
         assert not {read, write} & set(other("opened"))
         assert other("interrupted") == "went on"
     finally:
@@ -77,4 +80,10 @@ def test_what_goes_wrong_there_goes_wrong_here(beside: Beside) -> None:
 
 def test_what_was_imported_before_is_called_here(beside: Beside) -> None:
     importlib.import_module(MODULE)
+    late = Beside(MODULE)
+    late.begin()
+    assert late("process") == os.getpid()
+
+
+def test_what_was_never_begun_is_called_here(beside: Beside) -> None:
     assert Beside(MODULE)("process") == os.getpid()

@@ -90,7 +90,7 @@ def test_names_that_dns_gave_stand_in_the_evidence(
         asked.append(set(addresses))
         return {address: "fw.example.net"}
 
-    monkeypatch.setattr(diagnosis, "names_of", names_of)
+    monkeypatch.setattr("netprobe.live.names.names_of", names_of)
     evidence = str(tmp_path / "e.pcapng")
     said = traced(scenario, "-w", evidence).stdout
     assert f"{address} " in next(line for line in said.splitlines() if line.endswith("  fw.example.net"))
