@@ -115,8 +115,14 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
         sender="" if lost else reporter, reporter=reporter, by_target=by_target,
         hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after, prompt=after < _PROMPT_NS,
         others="pass" if subject.elsewhere else "", stands=end.stands if end is not None else "",
-        late=after >= _LATE_NS and _together(attempt) > 1,
+        late=after >= _LATE_NS and (_together(attempt) > 1 or _waited(subject, attempt, answer.ts_ns)),
     )  # fmt: skip
+
+
+def _waited(subject: Subject, attempt: Attempt, at_ns: int) -> bool:
+    """Whether another SYN to the address, of this port or another, that was sent only once got its error at this time, as late."""
+    waits = subject.around.waits(subject.service, at_ns - _TOGETHER_NS, at_ns + _TOGETHER_NS)
+    return any(wait >= _LATE_NS and index != attempt.index for _, wait, index in waits)
 
 
 def _together(attempt: Attempt) -> int:

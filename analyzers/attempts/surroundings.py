@@ -3,6 +3,7 @@
 TTLs and marks are compared within one trace (one point of capture) only: from elsewhere a packet passes other routers.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Surroundings:
         self._strays: Strays | None = None
         self._sweeps: dict[tuple[int, Address], Sweeps] = {}
         self._answers: dict[int, Answer] = {}
+        self._waits: dict[Address, list[tuple[int, int, int]]] | None = None
 
     def answers(self, service: Service) -> tuple[Answer, ...]:
         """What the service's address answered to SYNs on other ports, as seen from the same place: the first of each
@@ -108,6 +110,14 @@ class Surroundings:
             self._sweeps = {key: sweeps(self._ledger, self._recall, mine, *key, self._strays)}
         return self._sweeps[key]
 
+    def waits(self, service: Service, since_ns: int, until_ns: int) -> list[tuple[int, int, int]]:
+        """Of attempts to the service's address that sent one SYN, and got an ICMP error in this time: when, how long after, and which
+        attempt."""
+        if self._waits is None:
+            self._waits = _waits(self._ledger)
+        mine = self._waits.get(service.address, [])
+        return mine[bisect_left(mine, (since_ns, 0, 0)) : bisect_left(mine, (until_ns, 0, 0))]
+
     def pings(self, service: Service) -> Pings:
         """What pings of the service's address, and UDP to it, got back where the service was seen."""
         traces = set(self._ledger.columns["trace"][service.members[:64]].tolist())
@@ -151,3 +161,14 @@ def _index(ledger: Ledger) -> dict[_Key, list[_Entry]]:
             seen.add(tuple(values))
             out[key].append((trace, port, "rst" if reset else "syn-ack", index, values[6]))
     return out
+
+
+def _waits(ledger: Ledger) -> dict[Address, list[tuple[int, int, int]]]:
+    """For every server address the errors about attempts of one SYN, in order of time: when, how many nanoseconds after, the attempt."""
+    alone = np.array([len(e.syn_rows) == 1 and bool(e.icmp_rows) and not e.course for e in ledger.endings], bool)
+    out: dict[Address, list[tuple[int, int, int]]] = defaultdict(list)
+    for index in np.flatnonzero(alone[ledger.story]).tolist() if len(alone) else ():
+        ending = ledger.ending(index)
+        asked, came = (ledger.cell("ts_ns", index, rows[0]) for rows in (ending.syn_rows, ending.icmp_rows))
+        out[ledger.address(index, 1 - ending.client_side)].append((came, came - asked, index))
+    return {address: sorted(found) for address, found in out.items()}

@@ -217,11 +217,14 @@ class Locator:
             self._tracer.odd([(port, "signed", 0), signed, (port, "synfin", 0)] * 2 + [signed, (port, "damaged", 0)])
 
     def _receipts_beside(self) -> list[receipts.Asked]:
-        """Where the port keeps silent, or refuses at the hop at which others are answered: do SYNs get through to the target?"""
+        """Where the port keeps silent, or a RST refuses at the hop at which others are answered: do SYNs get through to the target?"""
+        mine = self._ways[self._port]
+        if mine.end and (ending := mine.heard[mine.end]) and ending.kind != "rst":
+            return []
         ends = {port: way.end for port, way in self._ways.items() if port != self._port and way.end}
         control = CONTROL_PORT if CONTROL_PORT in ends else next(iter(ends), 0)
         hop = ends.get(control, 0)
-        return receipts.beside(self._port, control, hop) if self._ways[self._port].end in (0, hop) else []
+        return receipts.beside(self._port, control, hop) if mine.end in (0, hop) else []
 
     def _ask_for_receipts(self, asked: list[receipts.Asked]) -> None:
         if self._receipts and asked:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzers.attempts.hops import MOST_HOPS
+from captures.flags import INBOUND
 from netprobe.live import host
 from netprobe.live.flow import Flow, Plan
 from netprobe.live.network import Kernel, Network, Recording
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from analyzers.attempts.context import Context
     from netprobe.live.locate import Locator
 
-_SETTLED_S = 0.06  # a FIN or RST that answers our own close still belongs to the evidence; longer on a long line
+_SETTLED_S = 0.06  # what comes with the last packet, as the answer to our own close, belongs to the evidence; longer on a long line
 _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than connect() returns
 _SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
+_REPORTED_S = 3.3  # a router that asks for a dead host in vain has said so by then
 _REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
 _LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
 _EXCEEDED_V4, _EXCEEDED_V6 = 11, 3  # ICMP types: a TTL was used up
@@ -126,11 +128,18 @@ class Session:
         self._wait(others, _SILENT_S)
 
     def _silence(self, first: Flow) -> None:
-        """Nothing came yet: the control and one other flow, while the first goes on repeating its SYN."""
+        """Nothing came yet: the control and one other flow, while the first goes on repeating its SYN. Where nothing came from the
+        address at all, the last router may be asking for it: what is sent meanwhile would wait there, and use up its errors.
+        Once it has reported that, each further SYN would take it as long."""
         others = [self._control()]
         if self.options.budget > 1:
             others.append(self._start(self._plan("no")))
         self._wait(others, _SILENT_S)
+        if not self._errors() and not any(f.direction == INBOUND and _protocol(f) == 6 for f in self._frames):
+            self._wait([first], first.started + _REPORTED_S - self.network.now())
+            if self._locator is not None and self._limited(first):
+                self._pause(_SETTLED_S)
+                return
         if self._sent(first):
             self._locate()
         left = first.started + self.options.wait_s - self.network.now()
@@ -310,8 +319,7 @@ class Session:
 
     def _left(self, flow: Flow) -> int:
         """When a packet of this flow was first seen to leave the host, in nanoseconds; 0 when none was."""
-        frames = self.recorder.frames if self.recorder is not None else ()
-        mine = (f for f in frames if f.device != "lo" and _local_port(f, outbound=True) == flow.local_port)
+        mine = (f for f in self._frames if f.device != "lo" and _local_port(f, outbound=True) == flow.local_port)
         return next((frame.ts_ns for frame in mine), 0)
 
     def _elsewhere(self, flow: Flow) -> str:
@@ -326,14 +334,17 @@ class Session:
                     return f"{got.ip.dst} port {got.tcp.dport}"
         return ""
 
+    @property
+    def _frames(self) -> list[Frame]:
+        return self.recorder.frames if self.recorder is not None else []
+
     def _limited(self, flow: Flow) -> bool:
         """Whether ICMP errors refuse the flow: their senders limit them, so that every question costs."""
         return bool(flow.errno) and (flow.errno != "ECONNREFUSED" or self._errors())
 
     def _errors(self) -> bool:
         """Whether ICMP errors came in that refuse; neighbour discovery is none, and TTLs were small on purpose."""
-        frames = self.recorder.frames if self.recorder is not None else []
-        inbound = [f for f in frames if f.direction == 1]
+        inbound = [f for f in self._frames if f.direction == INBOUND]
         return any(
             (_protocol(f) == 1 and f.data[(f.data[0] & 15) * 4] != _EXCEEDED_V4)
             or (_protocol(f) == 58 and f.data[40] < 128 and f.data[40] != _EXCEEDED_V6)

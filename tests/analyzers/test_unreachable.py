@@ -36,6 +36,15 @@ def test_a_limit_on_errors_is_no_drop(tmp_path: Path) -> None:
     assert "a limit on errors" in said(found)
 
 
+@pytest.mark.parametrize(("asked_s", "late"), [(3.05, True), (0.02, False)])
+def test_syns_that_waited_together_waited_for_a_neighbour(asked_s: float, late: bool, tmp_path: Path) -> None:
+    """Errors are limited: one came for each port. A filter answers at once, and may have been silent before."""
+    asked, other = f"0 > S 1000\n+{3.07 - asked_s} > port 80 S 7\n+{asked_s} < ", f"icmp 3/1 from {ROUTER} quotes "
+    script = f"{asked}{other}S 1000 quoted-ttl 63\n+.001 < port 80 {other}S 7 quoted-ttl 63\n"
+    found = verdict(tmp_path, script + LATER.format(2))
+    assert found.cause == ("unreachable.network.router.host-unreachable" if late else "unreachable.network")
+
+
 def test_silence_much_later_is_silence(tmp_path: Path) -> None:
     refused = f"+.01 > S 1000\n+.001 < icmp 3/13 from {ROUTER} quotes S 1000 quoted-ttl 63\n"
     script = by(700, refused) + "".join(by(800 + i, "+10 > S 1000\n") for i in range(9))

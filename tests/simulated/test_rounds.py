@@ -60,6 +60,21 @@ def test_a_hop_that_kept_silent_is_not_waited_for_again() -> None:
 
 
 @pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("limited", [0, 1])
+def test_a_trace_ends_with_the_report_of_a_dead_host(limited: int, family: int, tmp_path: Path) -> None:
+    """What is asked while the last router asks for the host waits there, and uses up the errors that it may send."""
+    scenario = lab.load("dead-host", family=family, limited=limited)
+    network = Simulated(world(scenario), scenario.target)
+    began, target = network.now(), Target("host", "host", 22, (scenario.target,))
+    options = Options(trace=True, flows=1)
+    (asked,) = ask(target, options, lambda line: None, tmp_path / "e.pcapng", lambda address: network)
+    ((_, _, verdict),) = judge(asked)
+    assert verdict.cause == scenario.truth.cause
+    assert verdict.place.hop == scenario.truth.hop
+    assert network.now() - began < 3.5
+
+
+@pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize(
     ("name", "trace", "rounds"), [("router-reset", False, 4), ("closed-port", False, 3), ("router-reset", True, 2)]
 )
