@@ -7,7 +7,6 @@ from analyzers.attempts.closes import proxied_handshake
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
-from analyzers.attempts.trigger import agreed
 from analyzers.model import Fact, Placed, fact
 from captures.packet import ACK, FIN, RST
 
@@ -105,7 +104,7 @@ def _spoken(subject: Subject) -> Segment | None:
 
 def _drawn_there(subject: Subject, sweeps: Sweeps, hop: int) -> bool:
     """Whether the TTL of words that draw a RST allows this hop: it, or the hop before, which must be known to be another."""
-    sure = agreed(subject.triggers)
+    sure = subject.drawn
     return sure is None or hop == sure.ttl - 1 or (hop == sure.ttl and hop - 1 in sweeps.routers)
 
 

@@ -13,7 +13,6 @@ from analyzers.attempts.hops import routers
 from analyzers.attempts.reflection import DSCP, marks, reflection
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
-from analyzers.attempts.trigger import agreed
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line
 from captures.packet import ACK, FIN, RST
@@ -128,14 +127,16 @@ class TooSoon(NotTheServers):
 
 @fact
 class MadeBefore(NotTheServers):
-    """The client's words draw the RST where they cannot have come to what accepted the connection."""
+    """The client's words, or mere old bytes, draw the RST where they cannot have come to what accepted the connection."""
 
     begins: int
     end: int
+    old: bool
 
     def text(self) -> str:
+        what = "segments with nothing new in them" if self.old else "the client's words"
         return (
-            f"the client's words draw the RST with TTL {self.begins}, and what accepted is reached from TTL {self.end} on: "
+            f"{what} draw the RST with TTL {self.begins}, and what accepted is reached from TTL {self.end} on: "
             "made by something before it"
         )
 
@@ -193,10 +194,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
             yield SynAckMarked(frames=(synack.number,), count=len(group), tos=tos, telling=alone and _ssh(attempt))
         if closing.has(RST) and not closing.client:
             yield from _reset(subject, attempt, group, closing)
-    sure = agreed(subject.triggers)
+    sure = subject.drawn
     if sure is not None and sure.ttl < sure.end:
         frames = (sure.words.number, sure.reset.number)
-        yield MadeBefore(frames=frames, count=0, begins=sure.ttl, end=sure.end)
+        yield MadeBefore(frames=frames, count=0, begins=sure.ttl, end=sure.end, old=sure.old)
     if words == {"none", "read"}:
         shown = [a.first_close for a, _ in subject.failing if a.first_close]
         yield TookItIn(frames=tuple(s.number for s in shown[:4]))

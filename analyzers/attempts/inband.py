@@ -40,10 +40,11 @@ def probes(attempt: Attempt) -> list[Probe]:
     A SACK of bytes that were acknowledged before (RFC 2883) names the segment that it answers. Without one, what comes from the
     other end answers the last segment before it, if that was to go all the way.
     """
-    asked = [s for s in attempt.behind if old(s)]
+    rows = (*attempt.segments, *attempt.behind)
+    asked = [s for s in rows if old(s)]
     heard: dict[int, tuple[str, Segment]] = {}
     answered: dict[int, Segment] = {}
-    for segment in attempt.behind:
+    for segment in rows if asked else ():
         before = [s for s in reversed(asked) if s.number < segment.number]
         if segment.icmp and segment.client:
             about = next((s for s in before if s.position == segment.position), None)

@@ -21,7 +21,7 @@ from analyzers.attempts.spread import Fork, Spread, fork_of, spread_of
 from analyzers.attempts.surroundings import Answer, Surroundings
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
-from analyzers.attempts.trigger import Trigger, triggers
+from analyzers.attempts.trigger import Trigger, agreed, triggers
 from analyzers.attempts.vanish import Vanished, vanished
 from captures.packet import RST
 
@@ -75,6 +75,14 @@ class Subject:
     def triggers(self) -> list[Trigger]:
         """How far the client's words had to come to be answered by a RST, on each connection that asked so."""
         return triggers(self.asking)
+
+    @cached_property
+    def drawn(self) -> Trigger | None:
+        """What `triggers` agree on, if anything. The `end` is that of the port's sweeps where the connections did not show it."""
+        sure = agreed(self.triggers)
+        begun = [path.begins("syn-ack", "rst") for path in self.sweeps.to(self.service.port)] if self.sweeps else []
+        ends = {echo.ttl for echo in begun if echo is not None}
+        return replace(sure, end=ends.pop()) if sure is not None and not sure.end and len(ends) == 1 else sure
 
     @cached_property
     def asking(self) -> list[Attempt]:

@@ -14,7 +14,7 @@ from analyzers.shapes import DamagedAnswered, InvalidNearer
 from analyzers.silence import Unanswered
 from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
-from analyzers.trigger import WordsReset
+from analyzers.trigger import AckRefused, WordsReset
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
 BY_ROUTES = ROUTING | {"admin-prohibited"}  # another port may pass because it takes another way
@@ -105,7 +105,7 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.bare-reset", "a device on the path reset the established connection in the server's name", "firewall",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"), seen(AckRefused)),
         excludes=(seen(WentOn), seen(TooSoon), seen(ForeignReset, telling=True), seen(MadeBefore), seen(WordsReset)),
         source="measured: tcp-reset rules on established connections",
     ),
@@ -122,7 +122,8 @@ CAUSES = (
     ),
     Cause(
         "closed.network.firewall.no-state", "a firewall that knows no such connection reset it: it saw one direction only, or forgot it",
-        "firewall", requires=(seen(BareReset),), source="vendor documents: Juniper tcp-rst, Cisco ASA for packets without connection",
+        "firewall", requires=(seen(BareReset),), supports=(seen(AckRefused),), excludes=(seen(WordsReset),),
+        source="measured: conntrack's INVALID, as the SYN-ACK went another way; vendor documents: Juniper tcp-rst, Cisco ASA",
     ),
     Cause(
         "closed.network.path.other-way-back", "the server closed, and its RST came back another way", "server-host",

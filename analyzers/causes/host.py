@@ -16,7 +16,7 @@ from analyzers.shapes import DamagedAnswered, InvalidNearer, SignedAnswered
 from analyzers.silence import AnswersElsewhere, ListenerFull, Unanswered
 from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
-from analyzers.trigger import WordsReset
+from analyzers.trigger import AckRefused, WordsReset
 
 # Routes are not for one port: what a route keeps from one it keeps from all of the address.
 ALIVE = (
@@ -74,8 +74,8 @@ CAUSES = (
     ),
     Cause(
         "closed.target.filter.rule-inserted", "a packet filter on the target host reset an established connection", "server-host",
-        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"),),
-        excludes=(seen(TooSoon), seen(ClosedFrom), seen(WordsReset)),
+        requires=(seen(BareReset),), supports=(seen(BareReset, marks="zero"), seen(AckRefused)),
+        excludes=(seen(TooSoon), seen(ClosedFrom), seen(WordsReset), seen(MadeBefore)),
         source="measured: a tcp-reset rule put in place during a session",
     ),
     Cause(

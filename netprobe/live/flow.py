@@ -17,6 +17,8 @@ DSCP = 0x48  # AF21, as ssh sets it before it connects: a stack's RST copies it,
 _READ = 65_536
 _V4_ERRORS, _V6_ERRORS = (socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)  # IP_RECVERR, IPV6_RECVERR
 _MSG_ERRQUEUE = 0x2000
+_V4_LEAST, _V6_LEAST = (socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73)  # IP_MINTTL, IPV6_MINHOPCOUNT (RFC 5082)
+_FROM_NEXT_DOOR = 255  # what passed any router has a smaller TTL
 
 
 class Plan(NamedTuple):
@@ -24,9 +26,9 @@ class Plan(NamedTuple):
     source port, where it is free."""
 
     port: int
-    speaks: str = (
-        "ssh"  # ssh: the version line at once; listen: behind theirs; hear: nothing, and leave; no: not even that
-    )
+    # ssh: the version line at once; listen: behind theirs; hear: nothing, and leave; no: not even that; deaf: the kernel
+    # drops what answers, so that it does not even acknowledge a SYN-ACK
+    speaks: str = "ssh"
     patience_s: float = 7.0
     listen_s: float = 7.0
     sport: int = 0
@@ -71,6 +73,9 @@ class Flow:
                 self.socket.setsockopt(*(_V6_ERRORS if family == socket.AF_INET6 else _V4_ERRORS), 1)
             if device:
                 self.socket.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
+            if plan.speaks == "deaf":
+                self.socket.setsockopt(*(_V6_LEAST if family == socket.AF_INET6 else _V4_LEAST), _FROM_NEXT_DOOR)
+                self.finished = True
             here = source or ("::" if family == socket.AF_INET6 else "0.0.0.0")
             try:
                 self.socket.bind((here, plan.sport))

@@ -47,6 +47,9 @@ class Line:
     heard: bool = False
     trip_s: float = 0.0
     reset: bool = False
+    alone: int = (
+        0  # the number of a probe behind which no other was sent: without SACK only that one's answer can be told
+    )
     answered: dict[int, str] = field(default_factory=dict)  # by number of the first byte: reported, or acknowledged
 
     @property
@@ -87,10 +90,17 @@ def line(frames: Iterable[Frame], ends: Ends) -> Line | None:
                 return None
             if tcp.flags & SYN:
                 opened, found.hops = True, routers(got.ip.ttl) + 1
+                if not found.theirs:
+                    found.theirs, found.stamps = (tcp.seq + 1) & 0xFFFFFFFF, _turned(tcp.timestamps)
             found.heard |= bool(tcp.payload)
             if (tcp.ack - found.mine) & 0xFFFFFFFF < 1 << 31:
                 found.mine = tcp.ack
     return found if opened and found.theirs else None
+
+
+def _turned(stamps: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The timestamps of whoever answers a packet with these at once."""
+    return None if stamps is None else (stamps[1], stamps[0])
 
 
 class Asker:
@@ -132,6 +142,20 @@ class Asker:
             self._send(one, before, 1)
             self._listen([one], partial(self._came, one, before, 1))
 
+    def climb(self, one: Line, first: int = 1, watch_s: float = 0.0) -> int:
+        """The smallest TTL from `first` on with which an old byte is reset, 0 where none is: one after the other, until one is
+        acknowledged. The first is watched for so long. An acknowledgement says beforehand that the connection is there to ask."""
+        self._put(one, one.mine, b"", 1)
+        for ttl in range(first, min(MOST_HOPS, one.hops + _BEYOND + 1)):
+            one.alone = _number(one, ttl, 1)
+            self._send(one, ttl, 1)
+            self._heard_out(one, partial(self._came, one, ttl, 1), watch_s if ttl == first else 0.0)
+            if one.reset:
+                return ttl
+            if self.acknowledged(one, ttl):
+                break
+        return 0
+
     def acknowledged(self, one: Line, ttl: int) -> bool:
         """Whether the byte with this TTL came to the other end."""
         return one.answered.get(_number(one, ttl, 1)) == "acknowledged"
@@ -143,12 +167,16 @@ class Asker:
             return True
         one.answered.pop(one.mine, None)
         self._put(one, one.mine, words, ttl)
+        self._heard_out(one, lambda: one.mine in one.answered, watch_s)
+        return one.reset
+
+    def _heard_out(self, one: Line, told: Callable[[], bool], watch_s: float) -> None:
+        """Until the connection is reset, or this is told, or nothing more comes; for so long at least."""
         until = self._network.now() + watch_s
-        self._listen([one], lambda: one.reset or (not watch_s and one.mine in one.answered))
+        self._listen([one], lambda: one.reset or (not watch_s and told()))
         while not one.reset and (left := until - self._network.now()) > 0:
             self._network.wait([], left)
             self._take([one])
-        return one.reset
 
     def sizes(self, one: Line) -> None:
         """Where do large segments vanish that small ones pass? With each TTL a large one, and at once a small one behind it: a
@@ -241,9 +269,10 @@ def _answers(data: bytes, one: Line) -> bool:
         if got.tcp.flags & RST:
             one.reset = True
             return True
+        if got.tcp.flags & SYN or got.tcp.payload:
+            return False
         blocks = got.tcp.option(5)
-        # Without SACK only the one that goes all the way, and was sent alone, can be told.
-        number = int.from_bytes(blocks[:4], "big") if blocks else _number(one, MOST_HOPS, 1)
+        number = int.from_bytes(blocks[:4], "big") if blocks else one.alone or _number(one, MOST_HOPS, 1)
     else:
         return False
     assert number is not None

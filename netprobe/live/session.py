@@ -34,6 +34,8 @@ _LATER = ("captures.packet", "captures.wire.steps", "analyzers.attempts.context"
 # What the end of connect() says of the answer.
 _MET: dict[str | None, str] = {"": "syn-ack", "ECONNREFUSED": "rst", None: ""}
 
+_CAME_UP = ("", "ECONNRESET")  # what connect() says of connections that were accepted
+
 Tell = Callable[[str], None]
 
 
@@ -126,6 +128,7 @@ class Session:
             self._wait(others, _SILENT_S)
         self._locate()
         self._wait(others, _SILENT_S)
+        self._ask_inside()
 
     def _silence(self, first: Flow) -> None:
         """Nothing came yet: the control and one other flow, while the first goes on repeating its SYN. Where nothing came from the
@@ -169,21 +172,31 @@ class Session:
             self._wait([self._start(self._plan("hear")._replace(sport=unlike))], _SILENT_S)
         if not came_up or unlike or self.options.trace:
             self._locate(unlike)
-        if not came_up and self.recorder is not None and not self.options.only_syn:
-            from netprobe.live import inband, trigger
+        if not came_up:
+            self._ask_inside()
 
-            mine = [flow for flow in self.flows if flow.plan.port == self.port and flow.errno == ""]
+    def _ask_inside(self) -> None:
+        """Ask on connections that came up for this host: a RST may have ended them before a program was told."""
+        if self.recorder is None or self.options.only_syn:
+            return
+        from netprobe.live import inband, trigger
+
+        mine = [flow for flow in self.flows if flow.plan.port == self.port and flow.errno in _CAME_UP]
+        if mine:
             inband.ask(self.network, self.recorder, self.address, mine, self._another, self.tell)
             trigger.ask(self.network, self.recorder, self.address, mine, self._another)
 
-    def _another(self) -> Flow | None:
-        """One more connection to the port on which nothing is said, as long as the budget lasts."""
+    def _another(self, speaks: str = "no") -> Flow | None:
+        """One more connection to the port on which nothing is said, as long as the budget lasts. One that is `deaf` never comes up:
+        no pause is due before the next."""
         if sum(flow.plan.port == self.port for flow in self.flows) >= self.options.budget:
             return None
-        self._pause(_REPEAT_S)
+        if speaks != "deaf":
+            self._pause(_REPEAT_S)
         self.tell("connecting once more, to ask on that connection")
-        flow = self._start(self._plan("no"))
-        self._wait([flow], flow.plan.patience_s)
+        flow = self._start(self._plan(speaks))
+        if speaks != "deaf":
+            self._wait([flow], flow.plan.patience_s)
         return flow
 
     def _unlike(self) -> int:
@@ -358,8 +371,8 @@ class Session:
 
         calls = tuple(
             Call(f.local_port, f.plan.port, f.errno, f.after_ns, first_line(bytes(f.talk.heard)), f.icmp)
-            for f in self.flows
-        )
+            for f in self.flows if f.plan.speaks != "deaf"
+        )  # fmt: skip
         failed = any(f.errno for f in self.flows if f.plan.port == self.port) or not self.flows
         silent = all(f.errno is None for f in self.flows if f.plan.port == self.port)
         unsent = (failed or silent) and self.flows and not self._sent(self.flows[0])

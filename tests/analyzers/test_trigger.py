@@ -114,3 +114,47 @@ def test_a_program_that_resets_is_no_filter(tmp_path: Path) -> None:
     ]  # fmt: skip
     found = verdict(tmp_path, "".join(by(700 + n, script) for n, script in enumerate(scripts)))
     assert not found.cause.startswith("closed.network")
+
+
+AGAIN = "+1.0 < S. 5000 ack 1001 ttl 60\n"
+NEARER = RESET.replace("ttl 60", "ttl 63")
+
+
+def old(ttl: int, wait: float = 0.001, answer: str = "") -> str:
+    """An old byte, as `way` sends it."""
+    return f"+{wait} > P. {1000 - ttl} ack 5001 ttl {ttl} tos 0x48 len 1\n" + (answer or ran_out(ttl, 1000 - ttl))
+
+
+def climbed(answer: str) -> list[str]:
+    """Two connections on which this side begins with an acknowledgement that does not get far."""
+    small = "+.001 > . 1001 ack 5001 ttl 1\n"
+    syns = HANDSHAKE.rpartition("+.001 >")[0] + small
+    return [syns + old(1) + old(2) + old(3, answer=answer), syns + old(2) + old(3, 0.5, answer)]
+
+
+def test_a_bare_acknowledgement_that_is_refused_had_no_words_to_look_at(tmp_path: Path) -> None:
+    scripts = [HANDSHAKE + NEARER + AGAIN, HANDSHAKE + NEARER + AGAIN, *climbed(NEARER)]
+    found = verdict(tmp_path, "".join(by(700 + n, script) for n, script in enumerate(scripts)))
+    assert {a.cause for a in found.alternatives if a.strength is Strength.INDICATED} == {
+        "closed.network.firewall.no-state", "closed.network.firewall.injected-reset", "closed.target.filter.rule-inserted",
+    }  # fmt: skip
+    assert (found.place.hop_min, found.place.hop_max) == (2, 3)
+    assert "the acknowledgement did not arrive" in said(found)
+
+
+@pytest.mark.parametrize("later", ["", "+1.0 < S. 5000 ack 1001 ttl 60\n"])
+def test_a_reset_behind_words_or_without_the_syn_ack_again_did_not_refuse_the_acknowledgement(
+    tmp_path: Path, later: str
+) -> None:
+    spoke = "+.001 > P. 1001 ack 5001 len 11\n" if later else ""
+    one = HANDSHAKE + spoke + NEARER + later
+    found = verdict(tmp_path, by(700, one) + by(701, one))
+    assert "did not arrive" not in said(found)
+
+
+def test_old_bytes_that_are_reset_late_place_nothing(tmp_path: Path) -> None:
+    first, _ = climbed(NEARER)
+    scripts = [HANDSHAKE + NEARER + AGAIN, first]
+    found = verdict(tmp_path, "".join(by(700 + n, script) for n, script in enumerate(scripts)))
+    assert (found.place.hop_min, found.place.hop_max) == (None, None)
+    assert any("not certain with which TTL" in void for void in found.void)

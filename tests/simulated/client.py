@@ -15,6 +15,7 @@ from tests.simulated.tcp import End
 from tests.simulated.world import NEIGHBOUR_NS, World
 
 DEVICE = "eth0"
+_IP_MINTTL, _IPV6_MINHOPCOUNT = 21, 73
 ROUTES = {
     "unreachable": errno.EHOSTUNREACH, "prohibit": errno.EACCES, "blackhole": errno.EINVAL, "missing": errno.ENETUNREACH,
 }  # fmt: skip
@@ -106,7 +107,7 @@ class Client:
         if not isinstance(body, Tcp):
             return
         own = self.sockets.get((body.dport, body.sport))
-        if body.spoil:
+        if body.spoil or (own is not None and not own.closed and datagram.ttl < own.least_ttl):
             return
         if own is not None and own.end.state != "dead":
             own.end.arrive(body)
@@ -119,7 +120,7 @@ class Socket:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._tos = self._code = 0
+        self._tos = self._code = self.least_ttl = 0
         self._unread: list[bytes] = []
         self._eof = False
         self.closed = False
@@ -132,6 +133,9 @@ class Socket:
         if (level, name) in ((socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)):
             assert isinstance(value, int)
             self._tos = value
+        elif (level, name) in ((socket.IPPROTO_IP, _IP_MINTTL), (socket.IPPROTO_IPV6, _IPV6_MINHOPCOUNT)):
+            assert isinstance(value, int)
+            self.least_ttl = value
 
     def bind(self, address: tuple[str, int]) -> None:
         self._port = address[1] or self._client.free_port()

@@ -17,6 +17,8 @@ def meets(rule: Rule, hook: str, datagram: Datagram, spared: dict[Rule, int]) ->
         return False
     if (rule.source and datagram.src != rule.source) or not body.payload.startswith(rule.begins):
         return False
+    if rule.acks and body.flags & (SYN | RST):
+        return False
     if rule.new and body.flags & (SYN | ACK) != SYN:
         return False
     if rule.longer and len(body.payload) + len(body.options) + (60 if datagram.v6 else 40) <= rule.longer:

@@ -10,7 +10,7 @@ class Rule:
 
     `hook` is prerouting (behind address translation, before routes and TTL), input, forward or output. The rest says for which
     packets: destination ports, source port, source address, the beginning of the payload, more bytes than `longer`, ICMP
-    errors instead of TCP. `spare`: the first so many connections pass; `new`: SYNs only.
+    errors instead of TCP. `spare`: the first so many connections pass; `new`: SYNs only; `acks`: neither SYNs nor RSTs.
     """
 
     hook: str
@@ -23,6 +23,7 @@ class Rule:
     icmp: tuple[str, ...] = ()
     spare: int = 0
     new: bool = False
+    acks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,10 @@ def _rule(hook: str, line: str) -> Rule:
         return Rule(hook, act, icmp=tuple(names))
     if condition == "meta l4proto tcp":
         return Rule(hook, act)
+    if condition == "ct state invalid":  # where it sees one direction only: all but SYNs
+        return Rule(hook, act, acks=True)
+    if found := re.fullmatch(r"tcp dport (\d+) tcp flags & \(syn \| rst\) == 0", condition):
+        return Rule(hook, act, (int(found[1]),), acks=True)
     if found := re.fullmatch(r"(?:ip6? saddr (\S+) )?meta length > (\d+)", condition):
         return Rule(hook, act, source=found[1] or "", longer=int(found[2]))
     found = re.fullmatch(

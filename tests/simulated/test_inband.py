@@ -106,3 +106,32 @@ def test_a_service_that_resets_itself_does_so_where_it_is(tmp_path: Path, family
     found, _ = diagnosed(tmp_path, family, program="resetting")
     assert found.cause.startswith("closed.target") or found.cause == "closed"
     assert (found.place.hop_min, found.place.hop_max) == (END, END)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("hook", ["forward", "prerouting"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_acknowledgements_that_are_reset_are_placed_by_their_ttl_and_are_no_words(
+    tmp_path: Path, family: int, hook: str, at: int
+) -> None:
+    found, sent = diagnosed(tmp_path, family, at, Rule(hook, "reset", (22,), acks=True))
+    assert (found.cause, found.strength) == ("closed.network.firewall", Strength.INDICATED)
+    assert (found.place.hop_min, found.place.hop_max) == (at, at)
+    shown = " ".join(one.text for one in found.evidence)
+    begins = at + 1 if hook == "forward" else at
+    assert f"nothing new in them are answered by a RST from TTL {begins} on" in shown
+    assert "had no words to look at" in shown
+    assert inside(sent) <= 2 * (at + 1)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_old_bytes_that_are_reset_with_the_words_are_placed_by_their_ttl(tmp_path: Path, family: int) -> None:
+    """A device that resets whatever carries bytes, be they old."""
+    found, _ = diagnosed(
+        tmp_path, family, 2, Rule("forward", "reset", (22,), acks=True, longer=52 if family == 4 else 72)
+    )
+    assert (found.cause, found.strength) == ("closed.network.firewall.injected-reset", Strength.INDICATED)
+    assert (found.place.hop_min, found.place.hop_max) == (2, 2)
+    shown = " ".join(one.text for one in found.evidence)
+    assert "segments with nothing new in them draw the RST with TTL 3" in shown
+    assert "had no words to look at" not in shown
