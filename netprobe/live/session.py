@@ -27,6 +27,8 @@ _ARRIVES_S = 0.002  # the kernel may hand out a packet a little later than conne
 _SILENT_S = 1.1  # without an answer for so long, the other questions need not wait
 _REPORTED_S = 3.3  # a router that asks for a dead host in vain has said so by then
 _REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
+_SLOW_S = 2.5  # what goes well, or is turned away, has mostly done so by then
+_PAUSE_S = 5.5  # the longest pause that is made before a close (libwrap's), and a little
 _LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
 _EXCEEDED_V4, _EXCEEDED_V6 = 11, 3  # ICMP types: a TTL was used up
 # What reads answers, and what writes the evidence: imported while answers are on their way.
@@ -152,20 +154,23 @@ class Session:
             self._wait([last], self.options.wait_s)
 
     def _accepted(self, first: Flow) -> None:
-        """Connected: hear it out, and where it ended badly ask once more, without a word. Where it went well ask twice more:
-        one of several machines, or of several ways, may refuse."""
-        self._wait([first], self.options.wait_s + first.plan.listen_s)
+        """Connected: hear it out, and where it ended badly ask once more, without a word; where it is slow, while it may still go
+        on. Where it went well ask twice more: one of several machines, or of several ways, may refuse."""
+        self._wait([first], _SLOW_S)
+        speaks = "listen" if first.plan.speaks == "ssh" else "no"
+        others = [] if first.finished or self.options.budget < 2 else [self._start(self._plan(speaks, _PAUSE_S))]
+        self._wait([first, *others], self.options.wait_s + first.plan.listen_s)
         came_up = first.talk.finished if first.talk.greeted else bool(first.talk.heard) and self.port != 22
         if came_up:
-            plans = [Plan(self.port, "hear", 2 * _SILENT_S, _SILENT_S)] * min(2, self.options.budget - 1)
-            others = [self._start(plan) for plan in plans]
+            left = min(2, self.options.budget - 1) - len(others)
+            others += [self._start(Plan(self.port, "hear", 2 * _SILENT_S, _SILENT_S)) for _ in range(left)]
             self._wait(others, 3 * _SILENT_S)
             came_up = all(flow.errno == "" for flow in others)
-            if not came_up and first.talk.greeted and self.options.budget > len(plans) + 1:
+            if not came_up and first.talk.greeted and self.options.budget > len(others) + 1:
                 self._wait([self._start(self._plan("listen"))], _SILENT_S)  # whose host key?
-        elif self.options.budget > 1:
+        elif self.options.budget > 1 and not others:
             self._pause(_REPEAT_S)
-            second = self._start(self._plan("listen" if first.plan.speaks == "ssh" else "no"))
+            second = self._start(self._plan(speaks))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
         unlike = self._unlike() if came_up else 0
         if unlike and self.options.budget > len(self.flows):
@@ -270,8 +275,8 @@ class Session:
             _MET[f.errno] for f in mine if f.errno in _MET and (f.errno is not None or f.after_ns > _SILENT_S * 1e9)
         }
 
-    def _plan(self, speaks: str) -> Plan:
-        return Plan(self.port, speaks, self.options.wait_s)
+    def _plan(self, speaks: str, listen_s: float = 7.0) -> Plan:
+        return Plan(self.port, speaks, self.options.wait_s, listen_s)
 
     def _control(self) -> Flow:
         """The connection to a port that is most likely closed, begun once."""

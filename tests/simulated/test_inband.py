@@ -23,13 +23,21 @@ def diagnosed(
     path: Path, family: int, at: int = 0, rule: Rule | None = None, program: str = "ssh", options: Options | None = None
 ) -> tuple[Verdict, list[Packet]]:
     """The verdict on a service behind four routers, one of which has a rule; and what was sent."""
+    verdict, network = ran(path, family, at, rule, program, options)
+    return verdict, [decode_ip(frame.data) for frame in network.frames if frame.direction == OUTBOUND]
+
+
+def ran(
+    path: Path, family: int, at: int = 0, rule: Rule | None = None, program: str = "ssh", options: Options | None = None
+) -> tuple[Verdict, Simulated]:
+    """The verdict, and the network as it was left."""
     routers = [router(family, hop, rules=(rule,) if rule and hop == at else ()) for hop in range(1, END)]
     world = World(*joined([client(family), *routers, server(family, programs={22: program})]))
     network = Simulated(world, SERVER[family])
     target = Target(SERVER[family], SERVER[family], 22, (SERVER[family],))
     (asked,) = ask(target, options or Options(), lambda line: None, path / "e.pcapng", lambda address: network)
     ((_, _, verdict),) = judge(asked)
-    return verdict, [decode_ip(frame.data) for frame in network.frames if frame.direction == OUTBOUND]
+    return verdict, network
 
 
 def inside(sent: list[Packet]) -> int:
@@ -135,3 +143,22 @@ def test_old_bytes_that_are_reset_with_the_words_are_placed_by_their_ttl(tmp_pat
     shown = " ".join(one.text for one in found.evidence)
     assert "segments with nothing new in them draw the RST with TTL 3" in shown
     assert "had no words to look at" not in shown
+
+
+@pytest.mark.parametrize(
+    ("program", "rule"),
+    [
+        ("silent", None), ("greeting", Rule("forward", "drop", sport=22, begins=GREETS)),
+        ("greeting", Rule("forward", "reset", sport=22, begins=GREETS)), ("ssh", Rule("forward", "drop", longer=600)),
+    ],
+)  # fmt: skip
+def test_connections_that_say_nothing_are_heard_out_beside_each_other(
+    tmp_path: Path, program: str, rule: Rule | None
+) -> None:
+    _, network = ran(tmp_path, 4, 2, rule, program)
+    frames = network.frames
+    first, second = [
+        f.ts_ns for f in frames if (p := decode_ip(f.data)).tcp and p.ip and p.ip.ttl == 64 and p.tcp.flags == 2
+    ][:2]
+    assert 2 * 10**9 <= second - first < 5 * 10**9
+    assert frames[-1].ts_ns - first < 14 * 10**9
