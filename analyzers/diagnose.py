@@ -202,6 +202,8 @@ def _place(subject: Subject, facts: list[Fact], winners: Sequence[Weighed]) -> P
         address = str(subject.service.address)
     said = [fact for fact in placed if fact.hop_min is not None or fact.hop_max is not None]
     or_back = bool(said) and all(fact.or_back for fact in said)
+    if or_back and actor == "unknown":
+        high = None  # it may be the answer that is lost, anywhere on its way back
     return Place(low if low == high else None, low, high, address, actor, or_back)
 
 

@@ -86,7 +86,8 @@ def test_where_no_port_answers_they_still_tell_how_far_syns_come(lost: str, tmp_
     there = {"rules": (Rule("input", "drop"),)} if lost == "at the host" else {}
     back = (Rule("forward", "drop", source=SERVER[4]),) if lost == "on the way back" else ()
     found = diagnosed([WAY[0], router(4, 1, rules=back), WAY[2], server(4, **SSH, **there)], tmp_path)
-    assert (found.cause, found.place.hop, found.place.or_back) == ("silence", 3, True)
+    place = found.place
+    assert (found.cause, place.hop, place.hop_min, place.hop_max, place.or_back) == ("silence", None, 3, None, True)
 
 
 def test_a_router_that_has_no_route_tells_that_syns_come_as_far(tmp_path: Path) -> None:
