@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
-from analyzers.model import Fact, fact
+from analyzers.model import Fact, Placed, fact
 from analyzers.words import duration, times
 from captures.packet import RST, SYN
 
@@ -25,9 +25,9 @@ class HalfOpen(Fact):
 
 
 @fact
-class Unheard(Fact):
+class Unheard(Placed):
     """An answer came in, but connect() on this host did not return: it did not reach its kernel's TCP; or that had no use for it, as
-    it acknowledges another number (`fits` False)."""
+    it acknowledges another number (`fits` False). Of a SYN-ACK the former tells the place: this host."""
 
     answer: str
     fits: bool
@@ -134,4 +134,5 @@ def facts(subject: Subject) -> Iterator[Fact]:
 def _unheard(subject: Subject, attempt: Attempt, group: Group, answer: str, came: Segment | None) -> Iterator[Unheard]:
     if came is not None and attempt.client_port in subject.unheard:
         fits = any((syn.tcp.seq + 1) & 0xFFFFFFFF == came.tcp.ack for syn in attempt.syns)
-        yield Unheard(frames=(came.number,), count=len(group), answer=answer, fits=fits)
+        own = 0 if fits and answer == "SYN-ACK" else None
+        yield Unheard(frames=(came.number,), count=len(group), answer=answer, fits=fits, hop_min=own, hop_max=own)

@@ -83,6 +83,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "ban": [_One(tries=[{}, {"source": "service"}], also=second_address_works)],
     "cgnat": [_One(also=all_of(kernel_made, translated))],
     "client-filter-drop": [_One(wait=0.5, also=errno("ETIMEDOUT"))],
+    "client-filter-input": [_One(also=errno("ETIMEDOUT"))],
     "client-filter-reject": [_One(wait=2.5, also=errno("EHOSTUNREACH", "EACCES"))],
     "client-filter-reset": [_One(also=errno("ECONNREFUSED"))],
     "client-neighbour": [_One(wait=4, also=all_of(only_after(2.9), errno("EHOSTUNREACH")))],

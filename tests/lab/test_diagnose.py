@@ -168,6 +168,7 @@ def test_an_answer_that_this_host_keeps_out_is_not_health(verb: str) -> None:
         said = netprobe(net, "diagnose", "-n", "--json", net.target)
     found = verdict_in(said.stdout, net.target, 22)
     assert (found["cause"], found["strength"]) == ("half-open.origin.local-rule", "proven"), said.stdout
+    assert found["place"]["hop"] == 0
 
 
 @pytest.mark.parametrize("family", [4, 6])

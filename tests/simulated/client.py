@@ -94,7 +94,7 @@ class Client:
     def arrive(self, datagram: Datagram, device: str = DEVICE) -> None:
         """A packet comes in."""
         self._record(device, INBOUND, datagram)
-        if datagram.dst not in self.node.addresses:
+        if datagram.dst not in self.node.addresses or any(meets(r, "input", datagram, {}) for r in self.node.rules):
             return
         body = datagram.body
         if isinstance(body, Icmp):

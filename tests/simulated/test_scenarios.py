@@ -44,6 +44,12 @@ def test_a_diagnosis_is_sound_and_the_same_again(name: str, family: int, tmp_pat
     assert high is None or truth.hop <= high
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_rule_of_this_host_that_keeps_the_answer_out_stands_on_this_host(family: int, tmp_path: Path) -> None:
+    verdict = diagnosed(lab.load("client-filter-input", family=family), tmp_path / "e.pcapng")
+    assert (verdict.cause, verdict.place.hop) == ("half-open.origin.local-rule", 0)
+
+
 @pytest.mark.parametrize("name", sorted(INEXPRESSIBLE))
 def test_what_is_left_out_cannot_be_said_in_rows(name: str) -> None:
     with pytest.raises(Inexpressible):
