@@ -11,11 +11,13 @@ from analyzers.words import times
 @fact
 class AnswersPing(Fact):
     """The address answers ICMP echo requests: it lives, and there are ways to it and back; unless SYNs get as far as that hop, or
-    `farther`, without meeting the target: then something on the way may answer in its name."""
+    `farther`, without meeting the target: then something on the way may answer in its name. `alike`: nothing shows that flows take
+    different ways, or meet different machines, so that this is the way of those that fail."""
 
     ttl: int
     hop: int
     farther: bool
+    alike: bool = True
 
     def text(self) -> str:
         where = f", from TTL {self.hop} of the request on" if self.hop else ""
@@ -33,9 +35,10 @@ class AnswersPing(Fact):
 @fact
 class RefusesUdp(Fact):
     """The address answers UDP with port-unreachable: it lives. `passed` are the routers that the UDP packet had passed there, as
-    its quote shows."""
+    its quote shows; `alike` as in `AnswersPing`."""
 
     passed: int
+    alike: bool = True
 
     def text(self) -> str:
         return (
@@ -68,6 +71,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
             ttl=reply.answer.ttl,
             hop=pings.hop,
             farther=farther,
+            alike=not subject.mixed,
         )
     elif pings.unanswered:
         echoes = pings.unanswered
@@ -77,4 +81,4 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if udp is not None:
         quoted = udp.packet.icmp.quoted if udp.packet.icmp is not None else None
         passed = routers(quoted.ip.ttl) if quoted is not None and quoted.ip is not None else 0
-        yield RefusesUdp(frames=(udp.number,), count=0, passed=passed)
+        yield RefusesUdp(frames=(udp.number,), count=0, passed=passed, alike=not subject.mixed)

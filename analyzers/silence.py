@@ -47,7 +47,8 @@ class SynChecksumWrong(Fact):
 
 @fact
 class AnswersElsewhere(Fact):
-    """The same address answered on other ports: something is alive there. `alike`: to the same client, at about that time."""
+    """The same address answered on other ports: something is alive there. `alike`: to the same client, at about that time, and
+    nothing shows that flows take different ways, or meet different machines."""
 
     ports: tuple[int, ...]
     alike: bool
@@ -107,7 +108,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
             yield SynChecksumWrong(frames=subject.frames(group, attempt.ending.syn_rows[0]), count=len(group))
     if subject.symptom in ("silence", "half-open") and subject.elsewhere:
         ports = tuple(sorted({answer.port for answer in subject.elsewhere}))
-        alike = any(_alike(subject, answer) for answer in subject.elsewhere)
+        alike = not subject.mixed and any(_alike(subject, answer) for answer in subject.elsewhere)
         yield AnswersElsewhere(frames=tuple(a.frame for a in subject.elsewhere[:3]), ports=ports, alike=alike)
 
 

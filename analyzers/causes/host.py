@@ -18,10 +18,10 @@ from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.trigger import AckRefused, WordsReset
 
-# Routes are not for one port: what a route keeps from one it keeps from all of the address.
+# Routes are not for one port: what a route keeps from one it keeps from all of the address, on the same way.
 ALIVE = (
-    seen(AnswersPing, farther=False),
-    seen(RefusesUdp),
+    seen(AnswersPing, farther=False, alike=True),
+    seen(RefusesUdp, alike=True),
     seen(AnswersElsewhere, alike=True),
 )
 HAS_IT = (seen(StillThere, spoke=False, half=False, everywhere=True),)
@@ -41,7 +41,8 @@ CAUSES = (
     ),
     Cause(
         "silence.target.host.down", "the target host is off, or no host has this address", "server-host",
-        requires=(seen(Unanswered),), excludes=(*ALIVE, seen(AnswersElsewhere), seen(Turns, alternates=True)),
+        requires=(seen(Unanswered),),
+        excludes=(seen(AnswersPing, farther=False), seen(RefusesUdp), seen(AnswersElsewhere), seen(Turns, alternates=True)),
         source="measured: a router that reports nothing leaves only the SYNs",
     ),
     Cause(
