@@ -126,6 +126,8 @@ def addresses(scenario: Scenario, node: str) -> set[str]:
     nodes = {node}
     if scenario.name == "routing-loop":
         nodes.add(f"r{scenario.parameters['before']}")
+    if scenario.name == "routing-loop-silent":
+        nodes.add("near")
     ports = (port for link in scenario.topology.links for port in (link.one, link.two))
     own = {port.address for port in ports if port.node in nodes and port.address}
     own.update(*(scenario.nodes[name].addresses for name in nodes))

@@ -254,15 +254,27 @@ def two_ways(seen: Observation) -> None:
     assert seen.origin(lambda f: f.flags in ("RA", "AR") and f.seq == 0) == {"filtered"}
 
 
-def one_way_drops(seen: Observation) -> None:
-    """Each source port always goes one way, odd ones and even ones: what meets the filter goes no farther."""
-    assert {one["errno"] for one in seen.calls} == {None, "ETIMEDOUT"}
-    filtered = {f.sport for f in seen.at("filtered", flags="S", out=False)}
-    past = {f.sport for name in ("open", "wide") for f in seen.at(name, flags="S", out=False)}
-    assert filtered
-    assert not filtered & past
-    assert not [f for f in seen.at("filtered", flags="S", out=True) if f.dport == seen.scenario.port]
-    assert filtered == {2000 + n for n, one in enumerate(seen.calls) if one["errno"]}
+def one_way_ends(node: str, *others: str) -> Check:
+    """Each source port always goes one way, odd ones and even ones: what meets this node goes no farther."""
+
+    def check(seen: Observation) -> None:
+        assert {one["errno"] for one in seen.calls} == {None, "ETIMEDOUT"}
+        lost = {f.sport for f in seen.at(node, flags="S", out=False)}
+        past = {f.sport for name in others for f in seen.at(name, flags="S", out=False)}
+        assert lost
+        assert not lost & past
+        assert not [f for f in seen.at(node, flags="S", out=True) if f.dport == seen.scenario.port]
+        assert lost == {2000 + n for n, one in enumerate(seen.calls) if one["errno"]}
+
+    return check
+
+
+def goes_round(seen: Observation) -> None:
+    """The same SYN comes to the router again and again, and nothing is said of it."""
+    (first, *later) = seen.at("router", flags="S", out=False)
+    ttls = [f.ttl for f in later if f.ident == first.ident]
+    assert ttls[:3] == [first.ttl - 2, first.ttl - 4, first.ttl - 6]
+    assert not seen.at("client", kind="icmp", out=False)
 
 
 def by_port(seen: Observation) -> None:

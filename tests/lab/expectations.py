@@ -21,6 +21,7 @@ from tests.lab.checks import (
     copied,
     errno,
     filter_made,
+    goes_round,
     haproxy_in_turn,
     heard,
     in_turn,
@@ -32,7 +33,7 @@ from tests.lab.checks import (
     mute,
     no_router_spoke,
     one_sided,
-    one_way_drops,
+    one_way_ends,
     only_after,
     other_port_works,
     quoted_ttl,
@@ -70,6 +71,7 @@ class Expectation:
 TWICE: list[dict[str, Any]] = [{}, {"port": 2222}]
 SEVERAL: list[dict[str, Any]] = [{"wait": 0.2, "manner": "hush"} for _ in range(10)]
 MANY_PORTS: list[dict[str, Any]] = [{"sport": n, "wait": 1.0} for n in range(2000, 2016)]
+SHORTLY: list[dict[str, Any]] = [{"sport": n, "wait": 0.3} for n in range(2000, 2016)]
 MORE_PORTS: list[dict[str, Any]] = [{"sport": n, "wait": 0.2} for n in range(2000, 2032)]
 DEAD = Expectation(wait=4, also=only_after(2.9))
 _One = Expectation
@@ -94,9 +96,8 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "closed-port": [_One(also=kernel_made), _One({"before": 6, "delay_ms": 5}, also=kernel_made, families=(4,))],
     "dead-host": [DEAD],
     "dscp-bleaching": [_One(also=bleached)],
-    "ecmp-one-branch-drops": [
-        _One(tries=[{"sport": n, "wait": 0.3} for n in range(2000, 2016)], instead=one_way_drops)
-    ],
+    "ecmp-one-branch-black-hole": [_One(tries=SHORTLY, instead=one_way_ends("hole", "open"))],
+    "ecmp-one-branch-drops": [_One(tries=SHORTLY, instead=one_way_ends("filtered", "open", "wide"))],
     "ecmp-one-branch-filtered": [_One(tries=MANY_PORTS, instead=two_ways)],
     "greeting-swallowed": [_One(tries=[{"manner": "hush"}], also=all_of(mute, swallowed))],
     "haproxy-no-server": [_One(also=all_of(closed_unsaid, made_by("server", lambda f: f.flags == "SA")))],
@@ -157,6 +158,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "router-reset": [_One(tries=TWICE, also=other_port_works), _One({"before": 1, "behind": 2}, also=filter_made)],
     "router-reset-early": [_One(tries=TWICE, also=other_port_works)],
     "routing-loop": [_One(wait=2.5), _One({"before": 1}, families=(4,))],
+    "routing-loop-silent": [_One(instead=goes_round)],
     "silent-routers": [_One(also=no_router_spoke)],
     "silent-service": [_One(wait=0.5, also=mute)],
     "slow-link": [_One(wait=3, also=only_after(0.16), families=(4,))],

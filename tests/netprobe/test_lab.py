@@ -63,7 +63,7 @@ def test_the_hop_of_the_truth_is_where_the_acting_node_stands() -> None:
         scenario = load(name, **parameters)
         topology, truth = scenario.topology, scenario.truth
         hop, here = 0, truth.node
-        if here not in topology.neighbours or name == "routing-loop":
+        if here not in topology.neighbours or name.startswith("routing-loop"):
             continue
         ways = topology.ways(("client",))
         while here != "client":

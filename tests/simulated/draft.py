@@ -48,6 +48,7 @@ class Draft:
     links: list[Link] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     back_until: int = 0  # the way back may leave the path at this hop at the farthest
+    splits: int = 0  # the router at which ways part, 0 for by chance, if at all
     bypassed: int = 0  # the router that some flows avoid
     longer: int = 0  # by how many routers these flows' way is longer
     lossy: bool = False
@@ -129,11 +130,14 @@ def detours(draft: Draft) -> None:
             draft.server["routes"] = draft.server.get("routes", ()) + routes
         else:
             draft.on(leaves, routes=routes)
-    if draft.length >= 3 and draft.target == SERVER[family] and draft.chance(0.1, "two ways"):
-        splits = random.randint(1, draft.length - 2)
+    here = draft.length >= 3 and draft.target == SERVER[family]
+    if here and (draft.chance(0.1) or draft.splits):
+        draft.words.append("two ways")
+        splits = draft.splits or random.randint(1, draft.length - 2)
         if not draft.routers[splits - 1].get("routes"):
+            apart = draws_apart(random).random() < 0.3
             names = _branch(draft, "way", f"r{splits}", f"r{splits + 2}", (draft.target,))
-            draft.on(splits, routes=(Route(draft.target, (f"r{splits + 1}", names[0])),))
+            draft.on(splits, routes=(Route(draft.target, (f"r{splits + 1}", names[0])),), portless=apart)
             draft.bypassed, draft.longer = splits + 1, len(names) - 1
 
 

@@ -112,6 +112,8 @@ def _router_rule(draft: Draft, act: str, cause: str, hook: str = "forward") -> T
     if draft.chance(0.2, "closed behind"):
         draft.server["programs"] = {}
     draft.on(hop, rules=(Rule(hook, act, draft.ports()),), mute=False)
+    if draws_apart(draft.random).random() < 0.2 and 2 <= hop < draft.length:
+        draft.splits = hop - 1
     return _bypass(draft, hop, [Truth(cause, "firewall", hop)])
 
 
@@ -143,9 +145,11 @@ def injector(draft: Draft) -> Truths:
 
 
 def route(draft: Draft) -> Truths:
-    """A router's route refuses, or swallows."""
+    """A router's route refuses, or swallows; perhaps on one of two ways only."""
     hop = draft.hop()
     reason = draft.random.choice(("unreachable", "prohibit", "missing", "blackhole"))
+    if draws_apart(draft.random).random() < 0.4 and 2 <= hop < draft.length:
+        reason, draft.splits = "blackhole", hop - 1
     kinds = {
         "unreachable": ("host-unreachable", "no-route"), "prohibit": ("admin-prohibited",) * 2, "missing": ("net-unreachable", "no-route"),
     }  # fmt: skip
@@ -157,14 +161,32 @@ def route(draft: Draft) -> Truths:
 
 
 def loop(draft: Draft) -> Truths:
-    """A router sends it back where it came from."""
+    """A router sends it back where it came from, or a little before; perhaps none of those in the loop ever reports a TTL."""
     if draft.length < 2:
         return closed_port(draft)
-    hop = draft.hop(2)
+    hop, apart = draft.hop(2), draws_apart(draft.random)
+    if apart.random() < 0.5:
+        return _silent_loop(draft, hop, hop - 2 if hop > 2 and apart.random() < 0.3 else hop - 1)
     draft.on(hop, routes=(Route(draft.target, (f"r{hop - 1}",)),), mute=False)
     draft.on(hop - 1, mute=False)
     ends = hop - (64 - hop) % 2
-    return _bypass(draft, hop, [Truth("unreachable.network.router.ttl-exceeded", "router", ends)])
+    truths = [Truth("unreachable.network.router.ttl-exceeded", "router", ends)]
+    truths += [
+        Truth("silence.network.router.no-route", "router", one) for one in (hop - 1, hop)
+    ]  # where errors get lost
+    return _bypass(draft, hop, truths)
+
+
+def _silent_loop(draft: Draft, hop: int, back: int) -> Truths:
+    draft.words.append(f"silent, {hop} to {back}")
+    draft.on(hop, routes=(Route(draft.target, (f"r{back}",)),))
+    if back < hop - 1:
+        draft.links.append(Link(f"r{hop}", f"r{back}", cost=100))
+    truths = []
+    for one in range(back, hop + 1):
+        draft.on(one, mutes=("ttl-exceeded",))
+        truths.append(Truth("silence.network.router.no-route", "router", one))
+    return _bypass(draft, hop, truths)
 
 
 def dead_host(draft: Draft) -> Truths:
@@ -254,6 +276,15 @@ def open_inside(draft: Draft) -> Truths:
 def dead_inside(draft: Draft) -> Truths:
     hop = _box(draft, (PORT,), (NOBODY[draft.family],))
     draft.on(hop, vacant=(NOBODY[draft.family],))
+    if draws_apart(draft.random).random() < 0.3:  # the box keeps all errors to itself, and passes another port on
+        draft.words.append("without a word")
+        draft.server["programs"] = {2222: "ssh"}
+        draft.on(
+            hop,
+            mutes=("ttl-exceeded", *_DEAD.values()),
+            maps=(Forward(draft.target, (SERVER[draft.family],), (2222,)),),
+        )
+        return [Truth("silence.network.nat.dead-inside", "nat", hop)]
     return [Truth(f"unreachable.network.nat.{_DEAD[draft.family]}", "nat", hop)]
 
 

@@ -162,7 +162,7 @@ def error(kind: str, about: Datagram, src: str, ttl: int = 64, room: int = 0, id
     """The ICMP error of this kind about a packet, as Linux marks it. `ident` serves as the flow label in IPv6, `room`
     is how many bytes behind the IP header are quoted, 0 for many."""
     kind_type, code = ERRORS[kind][about.v6]
-    room = room and room + (40 if about.v6 else 20)
+    room = room and room + (40 if about.v6 else 20 + len(about.options))
     body = Icmp(kind_type, code, about, room)
     if about.v6:
         return Datagram(src, about.src, body, ttl, label=ident)
@@ -199,8 +199,8 @@ def neighbours(asker: str, asked: str) -> tuple[bytes, bytes]:
     return out[0], out[1]
 
 
-def recorded(datagram: Datagram) -> Datagram | None:
-    """With this hop's address in its record-route option, where it has one; None when there is room for a part of one only, which
+def recorded(datagram: Datagram, address: bytes) -> Datagram | None:
+    """With this address of a hop in its record-route option, where it has one; None when there is room for a part of one only, which
     makes the packet wrong (RFC 791)."""
     kind, size, place = datagram.options[:3] if datagram.options else (0, 0, 0)
     if kind != 7 or place > size:
@@ -208,7 +208,7 @@ def recorded(datagram: Datagram) -> Datagram | None:
     if place + 3 > size:
         return None
     here = place - 1
-    written = datagram.options[:2] + bytes((place + 4,)) + datagram.options[3:here] + b"\x0a\0\0\1"
+    written = datagram.options[:2] + bytes((place + 4,)) + datagram.options[3:here] + address
     return replace(datagram, options=written + datagram.options[here + 4 :])
 
 

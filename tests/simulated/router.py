@@ -6,6 +6,7 @@ quotes the TTL as it came, and a FORWARD filter's one less; a node that refuses 
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
+from hashlib import blake2s
 from random import Random
 
 from tests.simulated.filter import meets, refuse
@@ -73,7 +74,7 @@ def receive(
     if refused or (datagram.options and node.options == "drop"):
         return
     if datagram.options and node.options == "record":
-        looked = recorded(datagram)
+        looked = recorded(datagram, _leaves_by(node, route(node, datagram)))
         if looked is None:
             yield from _complaint(node, state, "bad-header", datagram, ident, now)
             return
@@ -129,11 +130,17 @@ def _filtered(
     return False
 
 
+def _leaves_by(node: Node, to: str) -> bytes:
+    """The address that a node records: that of the interface towards where the packet goes."""
+    return b"\x0a" + blake2s(f"{node.name} {to}".encode(), digest_size=3).digest()
+
+
 def _complaint(node: Node, state: State, kind: str, about: Datagram, ident: int, now: int) -> Iterator[Deed]:
     """An ICMP error; never about another one."""
-    if isinstance(about.body, Icmp):
+    if isinstance(about.body, Icmp) or kind in node.mutes:
         return
-    answer = error(kind, about, node.addresses[0], node.ttl, node.room, ident)
+    src = about.dst if about.dst in node.addresses else node.addresses[0]
+    answer = error(kind, about, src, node.ttl, node.room, ident)
     if _allowed(node, state, answer, now):
         yield Answer(answer)
 

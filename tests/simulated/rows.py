@@ -72,11 +72,13 @@ class Node:
     room: int = 0
     limited: bool = False
     mute: bool = False  # sends no ICMP errors
+    mutes: tuple[str, ...] = ()  # kinds of ICMP errors that it does not send
     bleaches: bool = False  # sets the DSCP of what it carries to 0
     strips: tuple[int, ...] = ()  # TCP options that it takes out of SYNs
     loses: float = 0.0  # the share of what it carries that it loses
     strict: bool = False  # drops what does not come in the way that leads back (rp_filter)
     options: str = "record"  # what it does with IP options: record the route, drop the packet, or pass them on
+    portless: bool = False  # of packets with IP options it takes addresses alone to choose a way, as its slow path does
     full: tuple[int, ...] = ()  # ports whose queue is full: SYNs to them are dropped
 
 

@@ -77,7 +77,7 @@ def _node(scenario: Scenario, name: str, does: LabNode) -> Node:
         name, tuple(dict.fromkeys(filter(None, addresses))), name in topology.routers, ttl,
         {port: what for port, what in programs.items() if what != "full"}, tuple(rules), tuple(_routes(scenario, does)),
         *_translations(scenario, does), vacant=_vacant(scenario, name),
-        limited="net.ipv4.icmp_ratelimit" in sysctl, mute=any(rule.icmp for rule in rules), strict="net.ipv4.conf.all.rp_filter" in sysctl,
+        limited="net.ipv4.icmp_ratelimit" in sysctl, strict="net.ipv4.conf.all.rp_filter" in sysctl,
         full=tuple(port for port, what in programs.items() if what == "full"), **carries,
     )  # fmt: skip
 

@@ -43,7 +43,7 @@ class World:
         if exception is not None and not exception.via:
             return f"-{exception.reason}"
         if exception is not None:
-            tcp = isinstance(datagram.body, Tcp)
+            tcp = isinstance(datagram.body, Tcp) and not (datagram.options and node.portless)
             ends = ends_of(datagram) if tcp else (datagram.src, 0, datagram.dst, 0)
             return exception.via[flow_hash(ends, node.name) % len(exception.via)]
         owner = self._owners.get(datagram.dst)
