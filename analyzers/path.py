@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from analyzers.attempts.ends import End
 from analyzers.attempts.hops import routers
+from analyzers.attempts.loops import loop
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
-from analyzers.attempts.vanish import Vanished, loop
+from analyzers.attempts.vanish import Vanished
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import times
 from captures.packet import RST
@@ -138,13 +139,15 @@ class VanishesBeyond(Placed):
 @fact
 class Loop(Placed):
     """Probes came back to a router that they had passed: a routing loop. The place is that of the routers in it, as it takes
-    two to make one."""
+    two to make one. `sends` is who sends them back, from `hop`; "" where that is not known, and `hop` that of the `first`."""
 
     first: str
     sends: str
     hop: int
 
     def text(self) -> str:
+        if not self.sends:
+            return f"a routing loop: the packets come back to {self.first}, which they had passed at hop {self.hop}"
         return f"a routing loop: {self.sends} at hop {self.hop} sends the packets back to {self.first}, which they had passed"
 
 
@@ -165,8 +168,8 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if looped is not None:
         back, sends, hops = looped
         yield Loop(
-            frames=(back.report.number, sends.report.number), count=0, first=back.address, hop=sends.hop, sends=sends.address,
-            hop_min=hops[0], hop_max=hops[-1],
+            frames=tuple(sorted({back.report.number, (sends or back).report.number})), count=0, first=back.address,
+            hop=(sends or back).hop, sends=sends.address if sends is not None else "", hop_min=hops[0], hop_max=hops[-1],
         )  # fmt: skip
     own = sweeps.own
     if own is not None and own.ran_out is not None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from analyzers.attempts.icmp import BAD_HEADER
-from analyzers.attempts.receipts import FLOWS, Receipt
+from analyzers.attempts.hops import routers
+from analyzers.attempts.loops import loop
+from analyzers.attempts.receipts import FLOWS, Receipt, reports
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, Placed, fact
 
@@ -12,8 +13,9 @@ from analyzers.model import Fact, Placed, fact
 class SynReceived(Placed):
     """The target reports SYNs to this port as wrong that get wrong at its hop: what fails others stands behind its way in. Of
     silent ports that is the place, unless what comes back gets lost. `closed`: a closed port of the address refuses; `ignored`: so
-    does it ACKs, which a port where somebody listens does as well, and this one not. `answered`: other ports are, from that hop, so that
-    it is not all of TCP that gets lost on the way back."""
+    does it ACKs, which a port where somebody listens does as well, and this one not. `answered`: other ports are, from that hop,
+    so that it is not all of TCP that gets lost on the way back. `behind`: some are answered from behind it, so that it may pass this
+    one on, too."""
 
     hop: int
     control: int
@@ -21,12 +23,15 @@ class SynReceived(Placed):
     refused: bool
     ignored: bool
     answered: bool
+    behind: bool
 
     def text(self) -> str:
         if self.refused:
             tail = "one with room to go on is refused: the RST is made behind the way in"
         else:
             tail = "they get through to it, and what keeps silent is its packet filter or its TCP, unless the answer gets lost"
+            if self.behind:
+                tail = "they get through to it; it passes other ports on behind it, and perhaps this one"
             if self.ignored:
                 tail += f"; ACKs out of nothing get no RST here, as they do from port {self.control}: no TCP gets these"
         others = f", as those to port {self.control} are" if self.control else ""
@@ -101,11 +106,11 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if receipt is None or subject.symptom not in ("reset", "silence"):
         return
     if receipt.came and receipt.refused == (subject.symptom == "reset"):
-        silent = subject.symptom == "silence"
+        silent, behind = subject.symptom == "silence", _behind(subject, receipt)
         yield SynReceived(
             frames=receipt.frames, count=0, hop=receipt.hop, control=receipt.control, closed=receipt.closed,
-            refused=receipt.refused, ignored=receipt.ignored, answered=receipt.control > 0, hop_min=receipt.hop if silent else None,
-            hop_max=receipt.hop if silent else None, or_back=silent,
+            refused=receipt.refused, ignored=receipt.ignored, answered=receipt.control > 0, behind=behind,
+            hop_min=receipt.hop if silent else None, hop_max=receipt.hop if silent and not behind else None, or_back=silent,
         )  # fmt: skip
     elif subject.symptom == "reset" and receipt.before:
         yield RefusedBefore(frames=receipt.frames, count=0, hop=receipt.hop, control=receipt.control)
@@ -113,17 +118,23 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield _not_received(subject, receipt)
 
 
+def _behind(subject: Subject, receipt: Receipt) -> bool:
+    """Whether an open port of the address is answered from farther away than it reports from."""
+    opened = [routers(answer.ttl) for answer in subject.elsewhere if answer.kind == "syn-ack"]
+    return any(passed > receipt.back for passed in opened)
+
+
 def _came_as_far(subject: Subject) -> Iterator[Fact]:
-    last = subject.lost.last if subject.lost is not None else None
-    told = [
-        (echo.room + 1, echo)
-        for echo in subject.sweeps.shaped(subject.service.port, "spoilt")
-        if echo.room is not None and echo.kind == BAD_HEADER and echo.sender != subject.sweeps.target
-    ]
-    hop, echo = max(told, key=lambda one: one[0], default=(0, None))
-    if last is not None and hop > last and echo is not None and echo.answer is not None:
-        frames = (echo.syn.number, echo.answer.number)
-        yield CameAsFar(frames=frames, count=0, hop=hop, router=echo.sender, hop_min=hop, or_back=True)
+    port, last = subject.service.port, subject.lost.last if subject.lost is not None else None
+    if any(echo.kind for echo in subject.sweeps.shaped(port, "recorded")) or loop(subject.sweeps, port) is not None:
+        return  # SYNs with an option fare otherwise, or go round
+    met = {one.echo.sender: one for one in reversed(reports(subject.sweeps, port))}  # each where it was met first
+    found = max(met.values(), key=lambda one: one.hop, default=None)
+    if last is not None and found is not None and found.hop > last:
+        frames = (found.echo.syn.number, found.answer.number)
+        yield CameAsFar(
+            frames=frames, count=0, hop=found.hop, router=found.echo.sender, hop_min=found.hop, or_back=True
+        )
 
 
 def _not_received(subject: Subject, receipt: Receipt) -> Fact:

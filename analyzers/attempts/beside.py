@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from analyzers.attempts.hops import FAR_TTLS
 from analyzers.attempts.services import Group
 from analyzers.attempts.spread import Spread
 from analyzers.attempts.subject import Subject
@@ -52,14 +51,13 @@ def _dead_ends(spread: Spread) -> bool:
 def _flows(subject: Subject) -> list[tuple[Group, str]]:
     """The first SYN of every flow, in groups that went alike, with the symptom of each."""
     ledger, spread = subject.ledger, subject.spread
-    told = {flow.sport: flow.kind.answer for flow in spread.flows} if spread is not None else {}
+    told = {flow.echo.syn.number: flow.kind.answer for flow in spread.flows} if spread is not None else {}
     found: list[tuple[Group, str]] = []
     for group in subject.service.probes:
         parts: dict[str, list[int]] = defaultdict(list)
         for member in group.members.tolist() if group.ending.syn_rows else ():
-            answer = told.get(int(ledger.columns["port"][member, group.ending.client_side]))
-            first = ledger.cell("ttl", member, group.ending.syn_rows[0]) == max(FAR_TTLS)
-            if first and answer in _SYMPTOMS:
+            answer = told.get(ledger.cell("number", member, group.ending.syn_rows[0]))
+            if answer in _SYMPTOMS:
                 parts[_SYMPTOMS[answer]].append(member)
         found += [(Group(group.ending, np.array(members)), symptom) for symptom, members in parts.items()]
     return found

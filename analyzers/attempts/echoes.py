@@ -19,7 +19,8 @@ class Echo:
     and `syn` is the last one before the answer.
 
     `ran_out` is the time-exceeded error where a router sent one, though something else answered as well; `torn` when one SYN
-    was both accepted and refused. `pushed` says whether an ACK that followed the SYN out of nothing was refused; None without one.
+    was both accepted and refused. `pushed` counts the ACKs out of nothing that followed the SYN, `pushed_back` says whether any was
+    refused.
     """
 
     ttl: int
@@ -29,33 +30,44 @@ class Echo:
     ran_out: Segment | None
     tries: int
     torn: bool = False
-    pushed: bool | None = None
+    pushed: int = 0
+    pushed_back: bool = False
 
     @property
     def shape(self) -> str:
-        """What is odd about the SYN: signed (TCP-MD5), damaged (wrong checksum), synfin, recorded (a record-route option in its IP
-        header), spoilt (the same without room at some hop), or "" for nothing."""
-        tcp, ip = self.syn.tcp, self.syn.packet.ip
-        if ip is not None and ip.options:
-            return "recorded" if self.room is None else "spoilt"
-        if tcp.option(19) is not None:
-            return "signed"
-        return "synfin" if tcp.flags & FIN else "damaged" if tcp.checksum_ok is False else ""
+        """What is odd about the SYN, as in `shape_of`."""
+        return shape_of(self.syn)
 
     @property
     def room(self) -> int | None:
-        """For how many addresses the SYN's record-route option has room, where less than a whole one is left behind these, so
-        that the next to record finds it wrong (RFC 791); None of others."""
-        ip = self.syn.packet.ip
-        if ip is None or len(ip.options) < 3 or ip.options[0] != _RECORD_ROUTE or ip.options[2] != _FIRST_PLACE:
-            return None
-        places, rest = divmod(ip.options[1] - 3, 4)
-        return places if rest else None
+        """The SYN's `room_of`."""
+        return room_of(self.syn)
 
     @property
     def sender(self) -> str:
         """The address that the answer bears, "" without one."""
         return sender_of(self.answer)
+
+
+def shape_of(syn: Segment) -> str:
+    """What is odd about a SYN: signed (TCP-MD5), damaged (wrong checksum), synfin, recorded (a record-route option in its IP
+    header), spoilt (the same without room at some hop), or "" for nothing."""
+    tcp, ip = syn.tcp, syn.packet.ip
+    if ip is not None and ip.options:
+        return "recorded" if room_of(syn) is None else "spoilt"
+    if tcp.option(19) is not None:
+        return "signed"
+    return "synfin" if tcp.flags & FIN else "damaged" if tcp.checksum_ok is False else ""
+
+
+def room_of(syn: Segment) -> int | None:
+    """For how many addresses the SYN's record-route option has room, where less than a whole one is left behind these, so
+    that the next to record finds it wrong (RFC 791); None of others."""
+    ip = syn.packet.ip
+    if ip is None or len(ip.options) < 3 or ip.options[0] != _RECORD_ROUTE or ip.options[2] != _FIRST_PLACE:
+        return None
+    places, rest = divmod(ip.options[1] - 3, 4)
+    return places if rest else None
 
 
 def sender_of(segment: Segment | None) -> str:
@@ -75,20 +87,20 @@ def echoes(members: Sequence[Attempt], strays: Strays) -> Iterator[Echo]:
         ran_out = next((segment for kind, segment, _ in answers if kind == RAN_OUT), None)
         best = min(answers, key=lambda one: (one[0] not in ("rst", "syn-ack"), one[0] == RAN_OUT), default=None)
         tries = sum(len(attempt.syns) for attempt in by_ttl[ttl])
-        pushed = [_refused_ack(attempt) for attempt in by_ttl[ttl]]
-        refused = None if set(pushed) == {None} else any(pushed)
+        acks = [_acks(attempt) for attempt in by_ttl[ttl]]
+        pushed, back = sum(number for number, _ in acks), any(refused for _, refused in acks)
         if best is None:
-            yield Echo(ttl, "", by_ttl[ttl][0].syns[0], None, ran_out, tries, pushed=refused)
+            yield Echo(ttl, "", by_ttl[ttl][0].syns[0], None, ran_out, tries, False, pushed, back)
         else:
             kind, answer, syns = best
-            yield Echo(ttl, kind, asked(syns, answer), answer, ran_out, tries, torn, refused)
+            yield Echo(ttl, kind, asked(syns, answer), answer, ran_out, tries, torn, pushed, back)
 
 
-def _refused_ack(attempt: Attempt) -> bool | None:
-    """Whether an ACK that bears a probe's TTL was refused; None without one."""
+def _acks(attempt: Attempt) -> tuple[int, bool]:
+    """How many ACKs bear a probe's TTL, and whether any was refused."""
     kept = attempt.segments
     acks = [i for i, s in enumerate(kept) if s.client and s.has(ACK) and s.ttl <= MOST_HOPS and not s.has(SYN)]
-    return any(map(_about_ack, kept[acks[0] :])) if acks else None
+    return len(acks), bool(acks) and any(map(_about_ack, kept[acks[0] :]))
 
 
 def _about_ack(segment: Segment) -> bool:
@@ -98,7 +110,7 @@ def _about_ack(segment: Segment) -> bool:
 
 def _answers(attempt: Attempt, strays: Strays) -> Iterator[tuple[str, Segment]]:
     changed = about(attempt.syns[0], attempt.trace, strays) if strays else []
-    pushed = _refused_ack(attempt)
+    pushed, _ = _acks(attempt)
     for segment in (*attempt.segments, *changed):
         if segment.icmp and (segment.client or segment in changed) and segment.packet.icmp is not None:
             icmp = segment.packet.icmp

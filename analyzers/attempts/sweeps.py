@@ -13,7 +13,7 @@ import numpy as np
 
 from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
 from analyzers.attempts.columns import Array
-from analyzers.attempts.echoes import Echo, echoes, sender_of
+from analyzers.attempts.echoes import Echo, echoes, sender_of, shape_of
 from analyzers.attempts.hops import FAR_TTLS, MOST_HOPS, routers
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.reflection import DSCP, reflection
@@ -144,8 +144,18 @@ class Sweeps:
         return swept + [e for asked, e in self.singles if asked != port and e.ttl == ttl and not e.shape]
 
     def shaped(self, port: int, shape: str) -> list[Echo]:
-        """What SYNs of an odd shape to this port got back, one entry for every flow."""
-        return [echo for asked, echo in self.singles if asked == port and echo.shape == shape]
+        """What SYNs of an odd shape to this port got back, one entry for every SYN. Those count that bear the ports of a flow whose
+        way was swept, of one that failed where others did not; of other flows only where nothing shows that flows fare differently."""
+        found = [echo for asked, echo in self.singles if asked == port and echo.shape == shape]
+        swept = {path.client_port: path.begins("syn-ack") is None for path in self.to(port) if path.constant}
+        failed = {sport for sport, fails in swept.items() if fails} or swept.keys()
+        own = [echo for echo in found if echo.syn.tcp.sport in failed]
+        return own if own or self._unlike(port) else found
+
+    def _unlike(self, port: int) -> bool:
+        """Whether flows to this port take several ways, or fare differently."""
+        first = {(e.kind, e.answer.ttl if e.answer else 0) for e in self.far(port) if e.ttl == max(FAR_TTLS)}
+        return len(first) > 1 or self.several_ways
 
     def remarked(self, port: int) -> bool:
         """Whether routers quote this port's SYNs with another DSCP than they were sent with."""
@@ -199,7 +209,9 @@ def sweeps(
     paths: list[Path] = []
     singles: list[tuple[int, Echo]] = []
     climbing = {(key[0], key[2]) for key, members in flows.items() if min(FAR_TTLS) - 1 in map(_ttl, members)}
-    for (client, client_port, port), members in flows.items():
+    for (client, client_port, port), asked in flows.items():
+        members = [m for m in asked if not shape_of(m.syns[0])]
+        singles += [(port, echo) for m in asked if m not in members for echo in echoes([m], strays)]
         # Where TTLs rise up to these, they are part of the sweep.
         apart = FAR_TTLS if (client, port) not in climbing else ()
         far, near = [m for m in members if _ttl(m) in apart], [m for m in members if _ttl(m) not in apart]

@@ -1,4 +1,4 @@
-"""How far do SYNs come that get no answer, and do they go round? What traceroutes of a silent port show."""
+"""How far do SYNs come that get no answer? What traceroutes of a silent port show."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from analyzers.attempts.echoes import Echo, sender_of
 from analyzers.attempts.hops import MDA_FLOWS, MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.pings import NO_PINGS, Pings
-from analyzers.attempts.sweeps import Router, Sweeps
+from analyzers.attempts.sweeps import Sweeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,34 +99,6 @@ def _over(sweeps: Sweeps, port: int, final: Echo | None) -> int:
         if met and any(e.kind in ("rst", "syn-ack") for e in echoes):
             return asked
     return 0
-
-
-def loop(sweeps: Sweeps, port: int) -> tuple[Router, Router, range] | None:
-    """Of a routing loop the router to which packets come back, the one that sends them back, and the hops that it may take;
-    None without one."""
-    for path in sweeps.to(port):
-        met: dict[str, Router] = {}
-        before: Router | None = None
-        for hop, router in sorted(path.routers().items()) if path.constant else ():
-            if router.address == sweeps.target:
-                break
-            known = met.setdefault(router.address, router)
-            if known is not router and before is not None and before.hop == hop - 1 and before.hop > known.hop:
-                return known, before, _entered(path.routers(), known.hop, hop - known.hop)
-            before = router
-    return None
-
-
-def _entered(met: dict[int, Router], low: int, period: int) -> range:
-    """The hops of a loop: from `low`, or a little before, where a hop was silent, or gave another name from as far (in IPv6 a
-    router's errors bear the address at which the packet came in)."""
-    first = low
-    while first > 1 and low - first + 1 < period:
-        here, later = met.get(first - 1), met.get(first - 1 + period)
-        if here is not None and (later is None or here.back != later.back):
-            break
-        first -= 1
-    return range(first, low + period)
 
 
 def _frames(echo: Echo | None) -> list[Segment]:

@@ -5,7 +5,7 @@ from analyzers.balance import Rotation, Turns
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import Translated, VanishesBeyond
-from analyzers.receipts import OptionAccepted, RefusedBefore
+from analyzers.receipts import OptionAccepted, RefusedBefore, SynReceived
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines, SeveralServers
 from analyzers.silence import AnswersElsewhere, Unanswered
@@ -68,7 +68,7 @@ CAUSES = (
     ),
     Cause(
         "silence.network.nat.dead-inside", "the port is forwarded to a host that does not answer", "nat",
-        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True),),
+        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True), seen(SynReceived, answered=True, behind=True)),
         excludes=(seen(Turns), seen(FlowsDiffer, alternates=True)),
         source="measured: DNAT to a host that drops",
     ),

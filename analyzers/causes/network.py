@@ -35,7 +35,8 @@ CAUSES = (
     ),
     Cause(
         "silence.network.router.no-route", "a router on the path drops the packets without a word (blackhole, loop, filter of sources)",
-        "router", requires=(seen(Unanswered),), excludes=ALIVE, source="measured: blackhole route",
+        "router", requires=(seen(Unanswered),), supports=(seen(Loop),), excludes=ALIVE,
+        source="measured: blackhole route, loop of two routers that report no TTLs",
     ),
     Cause(
         "silence.network.return-path", "the target answers, but its answer does not find the way back", "router",

@@ -214,7 +214,8 @@ class Locator:
             self._odd = False
             self._tell("asking with SYNs of odd shapes (--only-syn leaves them out)")
             port, signed = self._port, (CONTROL_PORT, "signed", 0)
-            self._tracer.odd([(port, "signed", 0), signed, (port, "synfin", 0)] * 2 + [signed, (port, "damaged", 0)])
+            asked = [(port, "signed", 0), signed, (port, "synfin", 0)] * 2 + [signed, (port, "damaged", 0)]
+            self._tracer.odd(asked, self._swept())
 
     def _receipts_beside(self) -> list[receipts.Asked]:
         """Where the port keeps silent, or a RST refuses at the hop at which others are answered: do SYNs get through to the target?"""
@@ -229,4 +230,8 @@ class Locator:
     def _ask_for_receipts(self, asked: list[receipts.Asked]) -> None:
         if self._receipts and asked:
             self._tell("asking with SYNs that record their route (--only-syn leaves them out)")
-            self._tracer.odd(asked)
+            self._tracer.odd(asked, self._swept())
+
+    def _swept(self) -> dict[int, int]:
+        """The source ports of the flows whose ways were asked, by port: what is asked besides is compared with these."""
+        return {port: way.sport for port, way in self._ways.items()}

@@ -5,21 +5,25 @@ from collections.abc import Iterable, Iterator
 _MOST_HOPS = 10  # an IPv4 header has room to record nine
 _BEYOND = 3  # hops behind the last one known that may be the target's
 
+_ROOM = _MOST_HOPS - 1
 Asked = tuple[int, str, int]
-"""A port, the shape of the SYN to it, and for how many hops it has room."""
+"""A port, the shape of the SYN to it (see `Tracer.odd`), and for how many hops it has room."""
 
 
 def beside(port: int, control: int, hop: int) -> list[Asked]:
-    """Of a port and another that is answered at this hop; the last one shows whether errors are limited."""
+    """Of a port and another that is answered at this hop; the last report shows whether errors are limited."""
     if not control or not 0 < hop <= _MOST_HOPS:
         return []
     mine, theirs, sound = (port, "spoilt", hop - 1), (control, "spoilt", hop - 1), (port, "recorded", hop - 1)
-    return [mine, theirs, sound, mine, sound, (control, "recorded", hop - 1), mine, theirs]
+    return [mine, theirs, sound, mine, mine, theirs, (port, "pushed", hop - 1), (control, "pushed", hop - 1)]
 
 
 def alone(port: int, last: int, hop: int) -> list[Asked]:
-    """Of a port whose SYNs are known to come up to hop `last`, where the target is at `hop`, 0 when that is not known."""
-    return list(_alone(port, [hop] if hop else range(last + 1, last + 1 + _BEYOND)))
+    """Of a port whose SYNs are known to come up to hop `last`, where the target is at `hop`, 0 when that is not known: then also
+    with all the room there is, which only goes round fills."""
+    if hop:
+        return list(_alone(port, [hop]))
+    return [*_alone(port, range(last + 1, last + 1 + _BEYOND)), (port, "spoilt", _ROOM)]
 
 
 def _alone(port: int, hops: Iterable[int]) -> Iterator[Asked]:

@@ -5,7 +5,7 @@ which an answer acknowledges and an ICMP error quotes. The kernel resets what is
 other's answers is asked in one round, and waited for once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzers.attempts.hops import MOST_HOPS
@@ -19,6 +19,8 @@ FULL_TTL = 64
 MOST_PACKETS = 150  # to one address in one diagnosis
 _LEAST = 3  # TTLs of one flow: fewer are no sweep for whoever reads the evidence
 _NOTHING = 0x10000  # acknowledged though nobody said it
+_PUSHES = 2  # ACKs that do so: one may be lost
+_NEXT = 4  # between the sequence numbers of odd SYNs of one flow
 _STEP = 8  # hops asked more when the end did not show
 _AHEAD = 16  # hops asked at first where nothing is known yet
 _BEYOND = 2  # TTLs above the distance that a first answer suggests: ways out and back differ
@@ -171,16 +173,22 @@ class Tracer:
                     self._send(sweep, ttl)
             self._listen([sweep for sweep, _ in batch])
 
-    def odd(self, asked: Iterable[tuple[int, str, int]]) -> None:
+    def odd(self, asked: Iterable[tuple[int, str, int]], flows: Mapping[int, int]) -> None:
         """SYNs of odd shapes (see `sweeps.Echo.shape`) to ports. They bear the largest TTL of a probe, so that nobody takes them for
-        attempts; the third is the room that record-route options have. Those that wait for
-        no report are followed by an ACK out of nothing."""
+        attempts; the third is the room that record-route options have. "pushed" are recorded ones with ACKs out of nothing behind
+        them, the last of their flow, as what refuses those bears no number that tells of which.
+
+        They leave from the source ports that `flows` has for their ports, so that they go the way of those flows; but those with FIN
+        from ones of their own, as their RSTs acknowledge the FIN as well.
+        """
         for to, shape, room in asked:
-            sweep = Sweep(to, self._network.hold())
-            self._send(sweep, MOST_HOPS, shape, room)
+            sport = flows.get(to, 0) if shape != "synfin" else 0
+            sweep = Sweep(to, sport or self._network.hold())
             self._odd.append(sweep)
-            if shape == "recorded":
-                self._send(sweep, MOST_HOPS, "ack")
+            number = _NEXT * len(self._odd)
+            self._send(sweep, MOST_HOPS, shape, room, number)
+            for _ in range(_PUSHES if shape == "pushed" else 0):
+                self._send(sweep, MOST_HOPS, "ack", number=number)
         self._odd_since = self._network.now()
 
     def watch(self) -> None:
@@ -190,12 +198,12 @@ class Tracer:
             self._turn(left)
             self._take()
 
-    def _send(self, sweep: Sweep, ttl: int, shape: str = "", room: int = 0) -> None:
+    def _send(self, sweep: Sweep, ttl: int, shape: str = "", room: int = 0, number: int = 0) -> None:
         sweep.heard.setdefault(ttl, None)
         if self.sent >= self._most_packets:
             return
         self.sent += 1
-        seq = (sweep.sport << 16) + (ttl << 8)
+        seq = (sweep.sport << 16) + (ttl << 8) + number
         self._probes[sweep.sport, seq & 0xFFFFFFFF] = sweep, ttl
         ends = Ends(self._source, sweep.sport, self._address, sweep.port)
         if shape == "ack":
@@ -205,7 +213,7 @@ class Tracer:
                 ends, seq, SYN | FIN if shape == "synfin" else SYN, SIGNED if shape == "signed" else OPTIONS
             )
         whole = damaged(whole) if shape == "damaged" else whole
-        options = recorded(room, shape == "spoilt") if shape in ("spoilt", "recorded") else b""
+        options = recorded(room, shape == "spoilt") if shape in ("spoilt", "recorded", "pushed") else b""
         whole = packet(ends, whole, ttl, ip_id=sweep.port & 0xFF00 | ttl, options=options)
         self._pause(self._next - self._network.now())
         self._next = max(self._next + _APART_S, self._network.now())  # what waking took is made up for by the next

@@ -62,6 +62,14 @@ def test_a_box_that_passes_the_port_on_is_not_where_it_ends(tmp_path: Path) -> N
     assert (low, high) == (1, None)
 
 
+def test_a_box_that_keeps_its_errors_to_itself_and_passes_on_other_ports_may_pass_on_this_one(tmp_path: Path) -> None:
+    """It reports for itself, as a host would; that another port is answered from behind it shows what it is."""
+    maps = (Forward(SERVER[4], ("10.0.0.9",), (22,)), Forward(SERVER[4], ("10.0.0.1",), (2222,)))
+    silent = ("ttl-exceeded", "host-unreachable")
+    box = router(4, 3, (SERVER[4],), maps=maps, vacant=("10.0.0.9",), mutes=silent)
+    assert said([*WAY, box, Node("inside", ("10.0.0.1",), programs={2222: "ssh"})], tmp_path) == ("silence", 3, None)
+
+
 def test_a_filter_of_the_host_that_refuses_is_told_from_a_device_in_the_cable_before_it(tmp_path: Path) -> None:
     assert said([*WAY, server(4, rules=(REFUSES,), **SSH)], tmp_path)[0] == "reset.target.filter"
     assert said([*WAY, Injector((22,)), server(4, **SSH)], tmp_path)[0] == "reset"
