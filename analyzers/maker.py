@@ -126,7 +126,9 @@ class ResetMaker(Placed):
 
     made_by: str
     stands: str
-    hop_is: str = ""  # whose report the hop's time-exceeded was: "other" than the target's address, or "" unknown
+    # Whose report the hop's time-exceeded was, to this port or to one that passes the hop: "other" than the target's address, which a
+    # box that passes that on in the address's name would bear; or "" unknown.
+    hop_is: str = ""
     received: bool = False  # SYNs get through to the address itself before they are refused
     swept: bool = False
 
@@ -207,10 +209,11 @@ def facts(subject: Subject) -> Iterator[Fact]:
         count = sum(count for _, _, count in refusals)
         beside = 1 if stands == "nearer" and not routers(rst.ttl) and not routers(refusals[0][0].ttl) else None
         receipt = subject.receipt
-        swept = end is not None and end.stands == "before" and end.forwarding == "yes" and end.clear
+        passes = end is not None and end.router and ways.passes(subject.service.port, end.router)
+        swept = end is not None and end.stands == "before" and end.forwarding == "yes" and end.clear and end.own
         yield ResetMaker(
             frames=frames, count=count, made_by=made_by, stands=stands, hop_min=beside, hop_max=beside, swept=swept,
-            hop_is="other" if end is not None and end.router and end.own else "",
+            hop_is="other" if end is not None and end.router and (end.own or passes) else "",
             received=receipt is not None and receipt.came and receipt.refused and receipt.ttl == rst.ttl,
         )  # fmt: skip
 

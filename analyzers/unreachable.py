@@ -7,7 +7,8 @@ decrement when a forwarding filter rejects, before it when a route or the receiv
 
 from collections.abc import Iterator
 
-from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.echoes import sender_of
 from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
@@ -22,6 +23,7 @@ ROUTING = frozenset(
 _LATE_NS = 2_500_000_000  # neighbour resolution gives up after about 3 s; a filter or a route answers at once
 _PROMPT_NS = 900_000_000
 _TOGETHER_NS = 50_000_000  # and then all SYNs that waited for it fail together
+_SAME_TIME_NS = 30_000_000_000
 
 
 @fact
@@ -34,6 +36,7 @@ class IcmpRefusal(Placed):
     after_ns: int
     forwarding: str  # yes when the next router had counted the SYN's hop, as filters on forwarded packets have; no; ""
     others: str  # "pass" when other ports of the address are answered; ""
+    over: bool  # what is sent to one of those is answered, having passed the sender itself, at the same time
     stands: str  # against those, see `ends.End`; "" without a sweep
     prompt: bool  # too soon after the SYN for a router to have asked for a neighbour in vain
     late: bool  # as after a neighbour that does not answer: seconds later, for several SYNs at once
@@ -50,7 +53,8 @@ class IcmpRefusal(Placed):
             how = "as one that it was forwarding" if self.forwarding == "yes" else "as it arrived, before forwarding it"
             where = f"; it is the next router, and quotes the SYN {how}"
         late = ", for all waiting SYNs together" if self.late else ""
-        return f"ICMP {self.kind} from {who}, {duration(self.after_ns)} after the SYN{late}{where}"
+        over = "; it passes SYNs to another port on, which are answered" if self.over else ""
+        return f"ICMP {self.kind} from {who}, {duration(self.after_ns)} after the SYN{late}{where}{over}"
 
 
 @fact
@@ -114,7 +118,7 @@ def _refusal(subject: Subject, attempt: Attempt, group: Group) -> IcmpRefusal | 
         frames=subject.frames(group, attempt.ending.syn_rows[0], row), count=len(group), kind=kind,
         sender="" if lost else reporter, reporter=reporter, by_target=by_target,
         hop_min=hop_min, hop_max=hop_max, forwarding=forwarding, after_ns=after, prompt=after < _PROMPT_NS,
-        others="pass" if subject.elsewhere else "", stands=end.stands if end is not None else "",
+        others="pass" if subject.elsewhere else "", over=_passes(subject, answer), stands=end.stands if end is not None else "",
         late=after >= _LATE_NS and (_together(attempt) > 1 or _waited(subject, attempt, answer.ts_ns)),
     )  # fmt: skip
 
@@ -123,6 +127,15 @@ def _waited(subject: Subject, attempt: Attempt, at_ns: int) -> bool:
     """Whether another SYN to the address, of this port or another, that was sent only once got its error at this time, as late."""
     waits = subject.around.waits(subject.service, at_ns - _TOGETHER_NS, at_ns + _TOGETHER_NS)
     return any(wait >= _LATE_NS and index != attempt.index for _, wait, index in waits)
+
+
+def _passes(subject: Subject, refusal: Segment) -> bool:
+    """Whether the sender of a refusal passes on what is sent to another port, which is answered behind it, at about the same time."""
+    end = subject.end
+    if end is None or end.router is None or end.router.address != sender_of(refusal):
+        return False
+    report = subject.sweeps.passes(subject.service.port, end.router)
+    return report is not None and abs(report.ts_ns - refusal.ts_ns) < _SAME_TIME_NS
 
 
 def _together(attempt: Attempt) -> int:

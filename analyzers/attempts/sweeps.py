@@ -143,6 +143,14 @@ class Sweeps:
         swept = [echo for path in self.elsewhere(port) if path.constant and (echo := path.at(ttl)) is not None]
         return swept + [e for asked, e in self.singles if asked != port and e.ttl == ttl and not e.shape]
 
+    def passes(self, port: int, router: Router) -> Segment | None:
+        """The report of this router about a SYN to another port than this one, which is answered farther on; None without one."""
+        for path in self.elsewhere(port):
+            met, first = path.routers().get(router.hop), path.begins("rst", "syn-ack")
+            if met is not None and met.address == router.address and first is not None and first.ttl > router.hop:
+                return met.report
+        return None
+
     def shaped(self, port: int, shape: str) -> list[Echo]:
         """What SYNs of an odd shape to this port got back, one entry for every SYN. Those count that bear the ports of a flow whose
         way was swept, of one that failed where others did not; of other flows only where nothing shows that flows fare differently."""

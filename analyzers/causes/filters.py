@@ -17,7 +17,8 @@ from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.trigger import AckRefused, WordsReset
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
-BY_ROUTES = ROUTING | {"admin-prohibited"}  # another port may pass because it takes another way
+# Another port may pass because it takes another way; over the same router a route lets it only where it looks at ports.
+BY_ROUTES = ROUTING | {"admin-prohibited"}
 
 _ERRORS = sorted(
     {
@@ -69,6 +70,7 @@ CAUSES = (
             requires=(seen(IcmpRefusal, kind=kind, by_target=False),),
             supports=(
                 seen(IcmpRefusal, kind=kind, forwarding="yes", prompt=True),
+                seen(IcmpRefusal, kind=kind, over=True, prompt=True),
                 *(() if kind in BY_ROUTES else (seen(IcmpRefusal, kind=kind, others="pass"),)),
             ),
             excludes=(seen(IcmpRefusal, late=True),), source="measured with iptables and nftables on a router",

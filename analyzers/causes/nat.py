@@ -8,6 +8,7 @@ from analyzers.path import Translated, VanishesBeyond
 from analyzers.receipts import OptionAccepted, RefusedBefore, SynReceived
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines, SeveralServers
+from analyzers.shapes import DamagedAnswered
 from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.spread import FlowsDiffer, OneWay
 from analyzers.unreachable import IcmpRefusal
@@ -21,7 +22,10 @@ CAUSES = (
             *(seen(ResetMaker, made_by=maker, stands="nearer", hop_is="") for maker in ("unlike-stack", "unknown")),
             *(seen(ResetMaker, made_by="stack", stands=where) for where in ("same", "unknown")),
         ),
-        excludes=(seen(FlowsDiffer, alternates=True), seen(Turns, alternates=True), seen(AcceptedToo), seen(RefusedBefore, OptionAccepted)),
+        excludes=(
+            seen(FlowsDiffer, alternates=True), seen(Turns, alternates=True), seen(AcceptedToo), seen(RefusedBefore, OptionAccepted),
+            seen(DamagedAnswered),
+        ),
         source="measured: a NAT gateway with a closed port of its own",
     ),
     Cause(

@@ -1,6 +1,7 @@
 """What may be wrong on a drawn path: one function a failure, which puts it in place and says what is true then."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -57,7 +58,13 @@ def router_reset_early(draft: Draft) -> Truths:
 
 def router_reject(draft: Draft) -> Truths:
     kind = draft.random.choice(_KINDS[draft.family])
-    return _router_rule(draft, kind, f"unreachable.network.firewall.{kind}")
+    early = draws_apart(draft.random).random() < 0.3
+    truths = _router_rule(draft, kind, f"unreachable.network.firewall.{kind}")
+    does = draft.routers[truths[0].hop - 1]
+    if early and all(rule.ports == (PORT,) for rule in does["rules"]):  # for all ports it would be a route's in all
+        draft.words.append("early")
+        does["rules"] = tuple(replace(rule, hook="prerouting") for rule in does["rules"])
+    return truths
 
 
 def router_drop(draft: Draft) -> Truths:

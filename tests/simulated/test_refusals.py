@@ -1,0 +1,71 @@
+"""Who refuses, and where: what the marks and the ways of other ports decide, and what they leave open."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzers.model import Strength, Verdict
+from netprobe.live.diagnosis import ask, judge
+from netprobe.live.locate import CONTROL_PORT
+from netprobe.live.session import Options
+from netprobe.live.target import Target
+from tests.simulated.chain import PUBLIC, SERVER, client, joined, router, server
+from tests.simulated.network import Simulated
+from tests.simulated.rows import Forward, Injector, Node, Route, Rule
+from tests.simulated.world import World
+
+BOTH = pytest.mark.parametrize("family", [4, 6])
+EARLY = Rule("prerouting", "reset", (22,))
+
+
+def diagnosed(family: int, row: list[Node | Injector], folder: Path, address: str = "") -> Verdict:
+    address = address or SERVER[family]
+    net = World(*joined([client(family), *row]), 5)
+    target = Target("box", address, 22, (address,))
+    (asked,) = ask(target, Options(), lambda line: None, folder / "e.pcapng", lambda at: Simulated(net, at))
+    ((_, _, verdict),) = judge(asked)
+    return verdict
+
+
+def place(verdict: Verdict) -> tuple[int | None, int | None]:
+    return verdict.place.hop_min, verdict.place.hop_max
+
+
+@BOTH
+def test_what_answers_a_wrong_checksum_is_no_box_that_translates(family: int, tmp_path: Path) -> None:
+    device = Injector((22,), careless=True)
+    row = [router(family, 1), device, router(family, 2), server(family, ttl=255)]
+    found = diagnosed(family, row, tmp_path)
+    assert (found.cause, place(found)) == ("reset.network.firewall", (2, 2))
+    ruled_out = {other.cause for other in found.alternatives if other.strength is Strength.RULED_OUT}
+    assert "reset.network.nat.no-mapping" in ruled_out
+
+
+@BOTH
+def test_a_router_that_passes_other_ports_on_in_its_own_name_is_no_box_of_the_address(
+    family: int, tmp_path: Path
+) -> None:
+    row = [router(family, 1, rules=(EARLY,)), router(family, 2), router(family, 3), server(family, ttl=255)]
+    assert diagnosed(family, row, tmp_path).cause == "reset.network.firewall"
+
+
+@BOTH
+@pytest.mark.parametrize("virtual", [False, True])
+def test_a_box_that_passes_all_but_this_port_on_is_not_ruled_out(family: int, virtual: bool, tmp_path: Path) -> None:
+    """Its stack is not Linux's, as its RST shows."""
+    address = PUBLIC[family] if virtual else router(family, 1).addresses[0]
+    inside = Forward(address, (SERVER[family],), (CONTROL_PORT, 80))
+    box = router(family, 1, (address,) if virtual else (), maps=(inside,), reflects=False, signs=False, ttl=255)
+    found = diagnosed(family, [box, router(family, 2), server(family)], tmp_path, address)
+    assert "reset.network.nat.no-mapping".startswith(found.cause)
+
+
+@BOTH
+def test_a_router_s_words_are_a_filter_s_where_it_passes_another_port_on(family: int, tmp_path: Path) -> None:
+    kind = "address-unreachable" if family == 6 else "host-unreachable"
+    early = router(family, 2, rules=(Rule("prerouting", kind, (22,)),))
+    found = diagnosed(family, [router(family, 1), early, router(family, 3), server(family)], tmp_path)
+    assert (found.cause, place(found)) == (f"unreachable.network.firewall.{kind}", (2, 2))
+    route = router(family, 2, routes=(Route(SERVER[family], reason="unreachable"),))
+    found = diagnosed(family, [router(family, 1), route, router(family, 3), server(family)], tmp_path)
+    assert found.cause.startswith("unreachable.network.router")
