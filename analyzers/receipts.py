@@ -14,8 +14,8 @@ class SynReceived(Placed):
     """The target reports SYNs to this port as wrong that get wrong at its hop: what fails others stands behind its way in. Of
     silent ports that is the place, unless what comes back gets lost. `closed`: a closed port of the address refuses; `ignored`: so
     does it ACKs, which a port where somebody listens does as well, and this one not. `answered`: other ports are, from that hop,
-    so that it is not all of TCP that gets lost on the way back. `behind`: some are answered from behind it, so that it may pass this
-    one on, too."""
+    so that it is not all of TCP that gets lost on the way back. `opened`: open ports are answered from "behind" it, so that it may
+    pass this one on, too, or "here"; "" without any."""
 
     hop: int
     control: int
@@ -23,14 +23,14 @@ class SynReceived(Placed):
     refused: bool
     ignored: bool
     answered: bool
-    behind: bool
+    opened: str
 
     def text(self) -> str:
         if self.refused:
             tail = "one with room to go on is refused: the RST is made behind the way in"
         else:
             tail = "they get through to it, and what keeps silent is its packet filter or its TCP, unless the answer gets lost"
-            if self.behind:
+            if self.opened == "behind":
                 tail = "they get through to it; it passes other ports on behind it, and perhaps this one"
             if self.ignored:
                 tail += f"; ACKs out of nothing get no RST here, as they do from port {self.control}: no TCP gets these"
@@ -106,11 +106,11 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if receipt is None or subject.symptom not in ("reset", "silence"):
         return
     if receipt.came and receipt.refused == (subject.symptom == "reset"):
-        silent, behind = subject.symptom == "silence", _behind(subject, receipt)
+        silent, opened = subject.symptom == "silence", _opened(subject, receipt)
         yield SynReceived(
             frames=receipt.frames, count=0, hop=receipt.hop, control=receipt.control, closed=receipt.closed,
-            refused=receipt.refused, ignored=receipt.ignored, answered=receipt.control > 0, behind=behind,
-            hop_min=receipt.hop if silent else None, hop_max=receipt.hop if silent and not behind else None, or_back=silent,
+            refused=receipt.refused, ignored=receipt.ignored, answered=receipt.control > 0, opened=opened,
+            hop_min=receipt.hop if silent else None, hop_max=receipt.hop if silent and opened != "behind" else None, or_back=silent,
         )  # fmt: skip
     elif subject.symptom == "reset" and receipt.before:
         yield RefusedBefore(frames=receipt.frames, count=0, hop=receipt.hop, control=receipt.control)
@@ -118,10 +118,10 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield _not_received(subject, receipt)
 
 
-def _behind(subject: Subject, receipt: Receipt) -> bool:
-    """Whether an open port of the address is answered from farther away than it reports from."""
-    opened = [routers(answer.ttl) for answer in subject.elsewhere if answer.kind == "syn-ack"]
-    return any(passed > receipt.back for passed in opened)
+def _opened(subject: Subject, receipt: Receipt) -> str:
+    """Whether open ports of the address are answered from farther away than it reports from, or all from there."""
+    passed = {routers(answer.ttl) for answer in subject.elsewhere if answer.kind == "syn-ack"}
+    return "behind" if max(passed, default=0) > receipt.back else "here" if passed == {receipt.back} else ""
 
 
 def _came_as_far(subject: Subject) -> Iterator[Fact]:

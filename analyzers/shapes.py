@@ -11,6 +11,8 @@ from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 
+_FLOWS = 2  # one that gets no answer may be lost
+
 
 @fact
 class SignedAnswered(Fact):
@@ -48,8 +50,37 @@ class InvalidNearer(Fact):
         )
 
 
+@fact
+class InvalidToo(Fact):
+    """SYNs with FIN to a silent port get no answer either, though the address refuses them on port `control`: no connection tracking
+    forwards plain ones elsewhere, as these would be left to the box itself. Misleads where the box filters that port as well."""
+
+    control: int
+
+    def text(self) -> str:
+        return (
+            "SYNs with FIN, which connection tracking calls invalid and does not translate, get no answer here either, though port "
+            f"{self.control} refuses them: this port is not forwarded from there"
+        )
+
+
+@fact
+class InvalidRefused(Fact):
+    """SYNs with FIN to a silent port are refused as those to port `control` are: plain ones are forwarded, or new connections dropped."""
+
+    control: int
+
+    def text(self) -> str:
+        return (
+            "SYNs with FIN, which connection tracking calls invalid and does not translate, are refused here as on port "
+            f"{self.control}: plain ones are forwarded elsewhere, or a filter drops what is new"
+        )
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
-    """The odd SYNs to a port that a RST refuses."""
+    """The odd SYNs to a port that a RST refuses, or that keeps silent."""
+    if subject.symptom == "silence" and not subject.came_through:
+        yield from _silent(subject)
     if subject.symptom != "reset" or not subject.sweeps:
         return
     if subject.signed is not None and subject.signed.frames:
@@ -62,3 +93,20 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield InvalidNearer(
             frames=(nearer[0].number, nearer[1].number), count=0, ttl=nearer[0].ttl, other_ttl=nearer[1].ttl
         )
+
+
+def _silent(subject: Subject) -> Iterator[Fact]:
+    """SYNs with FIN to a silent port, where another port shows what the address does with them."""
+    sweeps, port = subject.sweeps, subject.service.port
+    mine = sweeps.shaped(port, "synfin")
+    others = {
+        other: echo for other, echo in sweeps.singles if other != port and echo.shape == "synfin" and echo.kind == "rst"
+    }
+    for control, shown in list(others.items())[:1]:
+        kinds = {echo.kind for echo in mine}
+        answers = [echo.answer for echo in (shown, *mine) if echo.answer is not None]
+        frames = tuple(sorted({mine[0].syn.number, *(answer.number for answer in answers)})) if mine else ()
+        if len(mine) >= _FLOWS and kinds == {""}:
+            yield InvalidToo(frames=frames, count=0, control=control)
+        elif kinds == {"rst"} and len({routers(answer.ttl) for answer in answers}) == 1:
+            yield InvalidRefused(frames=frames, count=0, control=control)

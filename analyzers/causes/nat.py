@@ -8,7 +8,7 @@ from analyzers.path import Translated, VanishesBeyond
 from analyzers.receipts import OptionAccepted, RefusedBefore, SynReceived
 from analyzers.reset import AcceptedToo, SynReset
 from analyzers.servers import SeveralMachines, SeveralServers
-from analyzers.shapes import DamagedAnswered
+from analyzers.shapes import DamagedAnswered, InvalidRefused, InvalidToo
 from analyzers.silence import AnswersElsewhere, Unanswered
 from analyzers.spread import FlowsDiffer, OneWay
 from analyzers.unreachable import IcmpRefusal
@@ -72,8 +72,9 @@ CAUSES = (
     ),
     Cause(
         "silence.network.nat.dead-inside", "the port is forwarded to a host that does not answer", "nat",
-        requires=(seen(Unanswered),), supports=(seen(VanishesBeyond, translated=True), seen(SynReceived, answered=True, behind=True)),
-        excludes=(seen(Turns), seen(FlowsDiffer, alternates=True)),
+        requires=(seen(Unanswered),),
+        supports=(seen(VanishesBeyond, translated=True), seen(SynReceived, answered=True), seen(InvalidRefused)),
+        excludes=(seen(Turns), seen(FlowsDiffer, alternates=True), seen(InvalidToo), seen(SynReceived, opened="here")),
         source="measured: DNAT to a host that drops",
     ),
 )  # fmt: skip

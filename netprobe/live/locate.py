@@ -225,7 +225,7 @@ class Locator:
         ends = {port: way.end for port, way in self._ways.items() if port != self._port and way.end}
         control = CONTROL_PORT if CONTROL_PORT in ends else next(iter(ends), 0)
         hop = ends.get(control, 0)
-        return receipts.beside(self._port, control, hop) if mine.end in (0, hop) else []
+        return receipts.beside(self._port, control, hop, silent=not mine.end) if mine.end in (0, hop) else []
 
     def _ask_for_receipts(self, asked: list[receipts.Asked]) -> None:
         if self._receipts and asked:

@@ -10,12 +10,15 @@ Asked = tuple[int, str, int]
 """A port, the shape of the SYN to it (see `Tracer.odd`), and for how many hops it has room."""
 
 
-def beside(port: int, control: int, hop: int) -> list[Asked]:
-    """Of a port and another that is answered at this hop; the last report shows whether errors are limited."""
+def beside(port: int, control: int, hop: int, silent: bool) -> list[Asked]:
+    """Of a port and another that is answered at this hop; the last report shows whether errors are limited. Of a `silent` port also
+    SYNs with FIN, which a box that translates keeps for itself."""
     if not control or not 0 < hop <= _MOST_HOPS:
         return []
     mine, theirs, sound = (port, "spoilt", hop - 1), (control, "spoilt", hop - 1), (port, "recorded", hop - 1)
-    return [mine, theirs, sound, mine, mine, theirs, (port, "pushed", hop - 1), (control, "pushed", hop - 1)]
+    contradictory = [(port, "synfin", 0), (control, "synfin", 0)] * 2 if silent else []
+    pushed = [(port, "pushed", hop - 1), (control, "pushed", hop - 1)]
+    return [mine, theirs, sound, mine, mine, theirs, *contradictory, *pushed]
 
 
 def alone(port: int, last: int, hop: int) -> list[Asked]:
