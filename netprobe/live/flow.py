@@ -13,6 +13,7 @@ from analyzers.attempts.icmp import kind_of
 from netprobe.live.host import socket_address
 from netprobe.live.polite import GREETING, Conversation
 
+CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 DSCP = 0x48  # AF21, as ssh sets it before it connects: a stack's RST copies it, a packet filter's does not
 _READ = 65_536
 _V4_ERRORS, _V6_ERRORS = (socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)  # IP_RECVERR, IPV6_RECVERR

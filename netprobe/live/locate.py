@@ -11,10 +11,10 @@ from typing import NamedTuple
 from analyzers.attempts.hops import MDA_FLOWS
 from analyzers.attempts.icmp import RAN_OUT
 from netprobe.live import receipts
+from netprobe.live.flow import CONTROL_PORT as CONTROL_PORT
 from netprobe.live.spread import Spread
 from netprobe.live.trace import Sweep, Tracer
 
-CONTROL_PORT = 47_923  # dynamic range, registered to nobody: closed on most hosts
 USUAL_PORTS = (22, 80, 443, 2222)  # where something may be open, for comparison
 MORE_PORTS = (25, 3389, 8080, 8443)  # that are asked where none of those is, and a RST refuses
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from analyzers.attempts.hops import MOST_HOPS
 from captures.flags import INBOUND
 from netprobe.live import host
-from netprobe.live.flow import Flow, Plan
+from netprobe.live.flow import CONTROL_PORT, Flow, Plan
 from netprobe.live.network import Kernel, Network, Recording
 from netprobe.live.recorder import Frame
 
@@ -105,9 +105,12 @@ class Session:
 
     def _rounds(self) -> None:
         first = self._start(self._plan("ssh" if self.port == 22 else "listen"))
-        self._meanwhile()
         if self.options.trace:
             self._control()  # asked for in any case: then at once
+        # Whoever is near answers now, and hears what the client says as early as from any other.
+        self._pause(_ARRIVES_S)
+        self._meanwhile()
+        if self.options.trace:
             self._begin(first)
         self._wait([first], self.options.wait_s if first.errno is None else 0, silent_s=_SILENT_S)
         if first.errno is None:
@@ -280,8 +283,6 @@ class Session:
 
     def _control(self) -> Flow:
         """The connection to a port that is most likely closed, begun once."""
-        from netprobe.live.locate import CONTROL_PORT
-
         begun = (flow for flow in self.flows[1:] if flow.plan.port == CONTROL_PORT)
         return next(begun, None) or self._start(Plan(CONTROL_PORT, "no", _SILENT_S, 0))
 
