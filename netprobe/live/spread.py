@@ -41,12 +41,12 @@ class Spread:
 
     @property
     def failed(self) -> int:
-        """The source port of a flow that is refused by a RST, or twice gets no answer, though one asked later is accepted, as behind
+        """The source port of a flow that is refused, or twice gets no answer, though one asked later is accepted, as behind
         no guard against so many; 0 without one."""
         accepted = self._answered("syn-ack")
         later = any(_kind_at(flow, _AGAIN) == "syn-ack" for flow in accepted)
         before = self._flows if later else self._flows[: max(map(self._flows.index, accepted), default=0)]
-        refused = [flow for flow in before if _FIRST in flow.heard and _kind(flow) == "rst"]
+        refused = [flow for flow in before if _FIRST in flow.heard and _kind(flow) not in ("", "syn-ack", RAN_OUT)]
         silent = [flow for flow in before if _AGAIN in flow.heard and not _kind(flow)]
         found = sorted((*refused, *silent), key=lambda flow: _kind_at(flow, _AGAIN) == "syn-ack")
         return found[0].sport if found else 0
