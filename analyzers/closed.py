@@ -127,18 +127,17 @@ class TooSoon(NotTheServers):
 
 @fact
 class MadeBefore(NotTheServers):
-    """The client's words, or mere old bytes, draw the RST where they cannot have come to what accepted the connection."""
+    """The client's words, or mere old bytes, draw the RST where they cannot have come to what accepted the connection: that is
+    reached from TTL `end` on, at the earliest where `old`."""
 
     begins: int
     end: int
     old: bool
 
     def text(self) -> str:
-        what = "segments with nothing new in them" if self.old else "the client's words"
-        return (
-            f"{what} draw the RST with TTL {self.begins}, and what accepted is reached from TTL {self.end} on: "
-            "made by something before it"
-        )
+        what = "segments with nothing new in them draw" if self.old else "the client's words draw"
+        reached = f"not reached before TTL {self.end}" if self.old else f"reached from TTL {self.end} on"
+        return f"{what} the RST with TTL {self.begins}, and what accepted is {reached}: made by something before it"
 
 
 @fact

@@ -31,15 +31,15 @@ class WordsReset(Placed):
 
 @fact
 class OldReset(Placed):
-    """Segments that repeat old bytes only are answered by a RST from TTL `begins` on: it takes no words for that. `end` as in
-    `WordsReset`."""
+    """Segments that repeat old bytes only are answered by a RST from TTL `begins` on: it takes no words for that. What accepted is
+    reached from TTL `end` on at the earliest."""
 
     begins: int
     end: int
 
     def text(self) -> str:
         before = f", with TTL {self.begins - 1} they are not" if self.begins > 1 else ""
-        end = f"; what accepted is reached from TTL {self.end} on" if self.end else ""
+        end = f"; what accepted is not reached before TTL {self.end}" if self.end else ""
         return f"segments with nothing new in them are answered by a RST from TTL {self.begins} on{before}{end}"
 
 
@@ -94,7 +94,7 @@ def _hops(subject: Subject, found: Sequence[Trigger], sure: Trigger) -> tuple[in
     """The hop before the TTL, or that of the TTL itself; one of them where the way back tells."""
     low, high = max(1, sure.ttl - 1), sure.ttl
     back = {hop: router.back for hop, router in subject.sweeps.routers.items() if hop in (low, high)}
-    if high == sure.end and sure.synack is not None:
+    if high == sure.end and not sure.old and sure.synack is not None:
         back[high] = routers(sure.synack.ttl)
     resets = {routers(one.reset.ttl) for one in found}
     fits = [hop for hop in (low, high) if {back.get(hop)} == resets]

@@ -10,7 +10,7 @@ import numpy as np
 from analyzers.attempts.attempt import Attempt, Recall, Segment, materialise
 from analyzers.attempts.columns import Array
 from analyzers.attempts.ends import End, end_of
-from analyzers.attempts.hops import routers
+from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.pings import Pings
@@ -78,11 +78,16 @@ class Subject:
 
     @cached_property
     def drawn(self) -> Trigger | None:
-        """What `triggers` agree on, if anything. The `end` is that of the port's sweeps where the connections did not show it."""
+        """What `triggers` agree on, if anything. Old bytes that are reset show no end: then it is the hop behind the last one that
+        reported SYNs to the port. Where these are accepted tells no more: what has a connection half made answers one without SYN."""
         sure = agreed(self.triggers)
-        begun = [path.begins("syn-ack", "rst") for path in self.sweeps.to(self.service.port)] if self.sweeps else []
-        ends = {echo.ttl for echo in begun if echo is not None}
-        return replace(sure, end=ends.pop()) if sure is not None and not sure.end and len(ends) == 1 else sure
+        if sure is None or not sure.old or not self.sweeps or self.sweeps.several_ways:
+            return sure
+        paths = self.sweeps.to(self.service.port)
+        last = [
+            path.last_router(end.ttl if (end := path.begins("syn-ack", "rst")) else MOST_HOPS, self.sweeps.target) for path in paths
+        ]  # fmt: skip
+        return replace(sure, end=max(last, default=-1) + 1)
 
     @cached_property
     def asking(self) -> list[Attempt]:
