@@ -96,6 +96,20 @@ class LargePassed(Fact):
         return f"old bytes in a segment of {self.size} bytes are acknowledged: large ones pass"
 
 
+@fact
+class LostInside(Placed):
+    """Old bytes on a connection that is open to this side are reported up to hop `last`, and none that go farther is heard of, though
+    SYNs are reported by hop `beyond`, or accepted there. `nearer` when that is not where they are accepted."""
+
+    last: int
+    beyond: int
+    nearer: bool
+
+    def text(self) -> str:
+        upto = f"get as far as hop {self.last}" if self.last else "are not even reported by hop 1"
+        return f"old bytes on the open connection {upto}, none that goes farther is heard of; SYNs get to hop {self.beyond}"
+
+
 def facts(subject: Subject) -> Iterator[Fact]:
     """What old bytes got back on each failing connection that was asked so."""
     if subject.symptom not in ("mute", "stalled"):
@@ -108,6 +122,9 @@ def facts(subject: Subject) -> Iterator[Fact]:
         if answers and not proxied_handshake(attempt):
             yield from _still(subject, attempt, sizes[attempt.index], answers, probes, not reset)
         yield from _sizes(probes)
+    proxied = any(proxied_handshake(attempt) for attempt, _ in found)
+    if found and not proxied and not any(probe.answer is not None for _, probes in found for probe in probes):
+        yield from _lost(subject, [probe for _, probes in found for probe in probes])
     yield from _forgotten(found, sizes)
     if reset:
         lasting = [answer for attempt in subject.asking if (answer := held(attempt)) is not None]
@@ -134,6 +151,32 @@ def _still(
         spoke=unheard > 0, unheard=unheard, few=unheard < _LARGE,
         half=bool(synacks_again(attempt)), hop_min=last + 1 if placed else None, hop_max=shown.ttl if placed else None,
     )  # fmt: skip
+
+
+def _lost(subject: Subject, probes: Sequence[Probe]) -> Iterator[LostInside]:
+    """Each TTL up to the hop that SYNs get to was asked twice: senders of ICMP errors limit themselves."""
+    paths = subject.sweeps.to(subject.service.port) if subject.symptom == "mute" and subject.sweeps else []
+    ends = {echo.ttl for path in paths if (echo := path.begins("syn-ack", "rst"))}
+    if len(ends) != 1 or subject.sweeps.several_ways:
+        return
+    (end,) = ends
+    last = max((probe.ttl for probe in probes if probe.kind == RAN_OUT), default=0)
+    beyond = min((hop for hop in subject.sweeps.routers if last < hop < end), default=end)
+    asked = [[probe for probe in probes if probe.ttl == ttl] for ttl in range(last + 1, beyond + 1)]
+    if last >= end or any(len(each) < _SURE for each in asked) or not any(probe.whole for probe in probes):
+        return
+    frames = [
+        *(p.reported.number for p in probes if p.ttl == last and p.reported is not None), *(p.segment.number for p in asked[-1])
+    ]  # fmt: skip
+    yield LostInside(
+        frames=tuple(sorted(frames)),
+        count=0,
+        last=last,
+        beyond=beyond,
+        nearer=beyond < end,
+        hop_min=last,
+        hop_max=beyond,
+    )
 
 
 def _forgotten(found: Sequence[tuple[Attempt, list[Probe]]], sizes: Mapping[int, int]) -> Iterator[Fact]:

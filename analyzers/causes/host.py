@@ -5,7 +5,7 @@ from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAga
 from analyzers.alive import AnswersPing, RefusesUdp
 from analyzers.balance import Turns
 from analyzers.closed import BareReset, ClosedWithoutWord, MadeBefore, NotTheServers, TookItIn, TooSoon, WentOn
-from analyzers.inband import Forgotten, StillThere
+from analyzers.inband import Forgotten, LostInside, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import Translated
@@ -119,7 +119,7 @@ CAUSES = (
     Cause(
         "mute.target.listener.queue-full", "the listener's accept queue is full, so the connection waits half made", "server-host",
         requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),),
-        source="measured with a stopped sshd: SYN-ACK again after 1, 3 and 7 s",
+        excludes=(seen(LostInside, nearer=True),), source="measured with a stopped sshd: SYN-ACK again after 1, 3 and 7 s",
     ),
     Cause(
         "mute.target.service.tarpit", "a tarpit accepts and keeps its window shut, so that the client waits", "server-host",

@@ -5,7 +5,7 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.causes.filters import BY_ROUTES
 from analyzers.causes.host import ALIVE
 from analyzers.handshake import AbortedByClient, HalfOpen, Unheard
-from analyzers.inband import LargePassed, SizeLimit, StillThere
+from analyzers.inband import LargePassed, LostInside, SizeLimit, StillThere
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
@@ -72,8 +72,8 @@ CAUSES = (
     ),
     Cause(
         "mute.network.path.one-way", "what the client sends behind the handshake does not arrive", "unknown",
-        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),), excludes=(seen(StillThere),),
-        source="unverified: a one-way loss",
+        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain), seen(LostInside)), excludes=(seen(StillThere),),
+        source="measured: a cable, and a router, that lose the client's acknowledgements",
     ),
     Cause(
         "mute.network.path.mtu", "the server's first words are too large for the path and vanish: a path MTU black hole", "router",

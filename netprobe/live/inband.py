@@ -141,6 +141,12 @@ class Asker:
                 break
             self._send(one, before, 1)
             self._listen([one], partial(self._came, one, before, 1))
+        silent = [ttl for ttl in range(1, most + 1) if not self._came(one, ttl, 1)]
+        if silent and silent[-1] == most and not one.reset:  # what goes farther than some hop is lost, or a limiter's
+            self.pause(_AGAIN_S)
+            for ttl in silent:
+                self._send(one, ttl, 1)
+            self._listen([one], lambda: all(self._came(one, ttl, 1) for ttl in silent))
 
     def climb(self, one: Line, first: int = 1, watch_s: float = 0.0) -> int:
         """The smallest TTL from `first` on with which an old byte is reset, 0 where none is: one after the other, until one is

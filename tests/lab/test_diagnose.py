@@ -27,7 +27,8 @@ INSIDE: dict[str, tuple[str, tuple[int, int] | None]] = {
     "reset-on-banner": ("closed.network.firewall.injected-reset", (0, 0)),
     "reset-on-banner-one-sided": ("mute.network.firewall.one-sided", None),
     "router-reset-established": ("closed.network.firewall", (0, 0)),
-    "no-state-reset": ("closed", (0, 0)),
+    "no-state-reset": ("closed.network.firewall", (0, 0)),
+    "acknowledgements-lost": ("mute.network.path.one-way", (0, 1)),
     "greeting-swallowed": ("mute.network.firewall.drop", None),
     "pmtu-black-hole": ("stalled.network.path.mtu", (0, 1)),
 }

@@ -22,7 +22,7 @@ GREETS = b"SSH-"
 def diagnosed(
     path: Path, family: int, at: int = 0, rule: Rule | None = None, program: str = "ssh", options: Options | None = None
 ) -> tuple[Verdict, list[Packet]]:
-    """The verdict on a service behind four routers, one of which has a rule; and what was sent."""
+    """The verdict on a service behind four routers; one of these, or its host, has a rule. And what was sent."""
     verdict, network = ran(path, family, at, rule, program, options)
     return verdict, [decode_ip(frame.data) for frame in network.frames if frame.direction == OUTBOUND]
 
@@ -32,7 +32,15 @@ def ran(
 ) -> tuple[Verdict, Simulated]:
     """The verdict, and the network as it was left."""
     routers = [router(family, hop, rules=(rule,) if rule and hop == at else ()) for hop in range(1, END)]
-    world = World(*joined([client(family), *routers, server(family, programs={22: program})]))
+    world = World(
+        *joined(
+            [
+                client(family),
+                *routers,
+                server(family, programs={22: program}, rules=(rule,) if rule and at == END else ()),
+            ]
+        )
+    )
     network = Simulated(world, SERVER[family])
     target = Target(SERVER[family], SERVER[family], 22, (SERVER[family],))
     (asked,) = ask(target, options or Options(), lambda line: None, path / "e.pcapng", lambda address: network)
@@ -118,7 +126,7 @@ def test_a_service_that_resets_itself_does_so_where_it_is(tmp_path: Path, family
 
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("hook", ["forward", "prerouting"])
-@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
 def test_acknowledgements_that_are_reset_are_placed_by_their_ttl_and_are_no_words(
     tmp_path: Path, family: int, hook: str, at: int
 ) -> None:
@@ -162,3 +170,34 @@ def test_connections_that_say_nothing_are_heard_out_beside_each_other(
     ][:2]
     assert 2 * 10**9 <= second - first < 5 * 10**9
     assert frames[-1].ts_ns - first < 14 * 10**9
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("hook", ["forward", "prerouting"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_acknowledgements_that_are_lost_are_placed_by_what_is_still_reported(
+    tmp_path: Path, family: int, hook: str, at: int
+) -> None:
+    found, _ = diagnosed(tmp_path, family, at, Rule(hook, "drop", (22,), acks=True))
+    assert (found.cause, found.strength) == ("mute.network.path.one-way", Strength.INDICATED)
+    last = at if hook == "forward" else at - 1
+    assert (found.place.hop_min, found.place.hop_max) == (last, last + 1)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_acknowledgements_that_are_lost_behind_the_last_router_may_be_lost_at_the_host(
+    tmp_path: Path, family: int
+) -> None:
+    found, _ = diagnosed(tmp_path, family, END - 1, Rule("forward", "drop", (22,), acks=True))
+    assert found.cause == "mute"
+    assert (found.place.hop_min, found.place.hop_max) == (END - 1, END)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("act", ["reset", "drop"])
+def test_acknowledgements_that_the_host_itself_keeps_back_are_no_matter_of_the_way(
+    tmp_path: Path, family: int, act: str
+) -> None:
+    found, _ = diagnosed(tmp_path, family, END, Rule("input", act, (22,), acks=True))
+    assert found.cause == {"reset": "closed", "drop": "mute"}[act]
+    assert found.place.hop_max == END
