@@ -21,6 +21,7 @@ from analyzers import (
     servers,
     shapes,
     silence,
+    size,
     spread,
     ssh,
     stalled,
@@ -42,8 +43,8 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
-    after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, accepted.facts, shapes.facts, inband.facts,
-    trigger.facts, receipts.facts,
+    size.facts, after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, accepted.facts, shapes.facts,
+    inband.facts, trigger.facts, receipts.facts,
 )  # fmt: skip
 
 

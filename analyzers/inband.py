@@ -7,7 +7,7 @@ what is found is whatever accepted the connection.
 from collections.abc import Iterator, Mapping, Sequence
 
 from analyzers.attempts.attempt import Attempt
-from analyzers.attempts.closes import proxied_handshake, synacks_again
+from analyzers.attempts.closes import proxied_handshake, synacks_again, unheard
 from analyzers.attempts.hops import routers
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.inband import Probe, asked, held
@@ -143,12 +143,12 @@ def _still(
         return
     if not answer.window:
         return
-    unheard = max(0, answer.ahead or 0)
+    lost = unheard(attempt)
     last = max((p.ttl for p in probes if p.kind == RAN_OUT and p.ttl < shown.ttl), default=0)
-    placed = not shown.whole and subject.symptom == "mute" and not unheard and everywhere
+    placed = not shown.whole and subject.symptom == "mute" and not lost and everywhere
     yield StillThere(
         frames=(shown.segment.number, answer.number), count=count, hop=0 if shown.whole else shown.ttl, everywhere=everywhere,
-        spoke=unheard > 0, unheard=unheard, few=unheard < _LARGE,
+        spoke=lost > 0, unheard=lost, few=lost < _LARGE,
         half=bool(synacks_again(attempt)), hop_min=last + 1 if placed else None, hop_max=shown.ttl if placed else None,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt, Segment
-from analyzers.attempts.closes import unacknowledged
+from analyzers.attempts.closes import unacknowledged, unheard
 from analyzers.attempts.icmp import kind_of
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
@@ -11,7 +11,6 @@ from analyzers.attempts.symptoms import left_waiting_ns
 from analyzers.attempts.talk import listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
-from captures.packet import ACK
 
 _SMALL = 500  # RFC 791: every link carries 576 bytes
 _LARGE = 1000  # payload bytes: below this no usual path MTU is the reason
@@ -103,15 +102,15 @@ def _waiting(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]
     waited = left_waiting_ns(attempt, talk, subject.watches[attempt.trace]) if talk is not None else 0
     if waited and not unacknowledged(attempt, client=True):
         theirs = [s for s in attempt.segments if not s.client and not s.icmp]
-        unheard = max((s.ahead or 0 for s in theirs if s.has(ACK) and not s.length), default=0)
+        lost = unheard(attempt)
         frames = tuple(s.number for s in theirs if s.length or (s.ahead or 0) > 0)[:4]
         yield NoAlgorithms(
             frames=frames,
             count=len(group),
             waited_ns=waited,
-            unheard=max(0, unheard),
-            large=unheard >= _SMALL,
-            lost=unheard > 0,
+            unheard=lost,
+            large=lost >= _SMALL,
+            lost=lost > 0,
         )
 
 

@@ -7,8 +7,8 @@
     +.010  < icmp 3/13 from 203.0.113.1 quotes S 1000 quoted-ttl 62
 
 `>` is sent by the client 192.0.2.1:40000, `<` by the server 198.51.100.1:22; `port N` before a line's flags changes the
-server's port, `client-port N` the client's; `sack A-B` adds a selective acknowledgement. `ping 7/3 ttl 5` is an ICMP echo with
-that identifier and number, a request when the client sends it; errors may quote it, or `udp`.
+server's port, `client-port N` the client's; `sack A-B` adds a selective acknowledgement, `mss N` that option.
+`ping 7/3 ttl 5` is an ICMP echo with that identifier and number, a request when the client sends it; errors may quote it, or `udp`.
 With `v6=True` the same script runs between IPv6 addresses.
 """
 
@@ -118,6 +118,8 @@ def _tcp(words: list[str], ends: tuple[str, str, int, int], ttl: int = 64) -> by
         elif words[at] == "sack":
             edges = [int(edge) for edge in words[at + 1].split("-")]
             options, at = struct.pack(">BBBBII", 1, 1, 5, 10, *edges), at + 2
+        elif words[at] == "mss":
+            options, at = struct.pack(">BBH", 2, 4, int(words[at + 1])), at + 2
         elif words[at] == "len":
             payload = b"\x99" * int(words[at + 1])
             at += 2

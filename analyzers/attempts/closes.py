@@ -1,9 +1,10 @@
 """How an accepted connection stopped: how long the server had held it, and whether what ended it can be the server's."""
 
 from analyzers.attempts.attempt import Attempt, Segment, asked
-from captures.packet import ACK, RST, SYN
+from captures.packet import ACK, FIN, RST, SYN
 
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be compared
+_WINDOW = 1 << 20  # bytes: no number of the same connection is farther off
 _CEILING_NS = 300_000_000  # and in longer ones a neighbour was still being looked for
 
 
@@ -81,3 +82,16 @@ def unacknowledged(attempt: Attempt, client: bool) -> list[Segment]:
             sent.setdefault(segment.position, []).append(segment)
     most = max(sent.values(), key=len, default=[])
     return most if len(most) > 2 else []
+
+
+def unheard(attempt: Attempt) -> int:
+    """How many bytes the server's side has sent that never came: as the numbers of what did come tell, as far as the client has
+    not acknowledged them."""
+    rows = (
+        s
+        for s in (*attempt.segments, *attempt.behind)
+        if not s.client and s.has(ACK) and not s.flags & (SYN | FIN | RST)
+    )
+    ends = (s.position + s.length for s in rows if s.position is not None and abs(s.ahead or 0) < _WINDOW)
+    last = max(ends, default=0)
+    return max(0, min(last - 1 - attempt.server_bytes, last - attempt.server_acked))

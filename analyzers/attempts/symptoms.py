@@ -99,7 +99,7 @@ def left_waiting_ns(attempt: Attempt, talk: Talk, watch: Watch) -> int:
     if (
         talk.client.offer is None
         or talk.server.offer is not None
-        or attempt.server_bytes > said
+        or min(attempt.server_bytes, attempt.server_acked - 1) > said
         or closed_by_server(attempt)
     ):
         return 0

@@ -9,6 +9,7 @@ from analyzers.inband import LargePassed, LostInside, SizeLimit, StillThere
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
+from analyzers.size import SmallerAllowed, SmallStuck
 from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
 from analyzers.unreachable import ROUTING, IcmpRefusal
@@ -48,9 +49,9 @@ CAUSES = (
     ),
     Cause(
         "stalled.network.path.mtu", "segments above a certain size vanish: a path MTU black hole", "router",
-        requires=(seen(Stalled, NoAlgorithms, large=True),), supports=(seen(SmallerPassed), seen(SizeLimit)),
-        excludes=(seen(IcmpDuring, says="too-big"), seen(LargePassed), seen(Stalled, small=True)),
-        source="measured: KEXINIT repeated unanswered behind a filter for large packets",
+        requires=(seen(Stalled, NoAlgorithms, large=True),), supports=(seen(SmallerPassed), seen(SizeLimit), seen(SmallerAllowed)),
+        excludes=(seen(IcmpDuring, says="too-big"), seen(LargePassed), seen(Stalled, small=True), seen(SmallStuck)),
+        source="measured: KEXINIT repeated unanswered behind a filter for large packets, the client's or the server's",
     ),
     Cause(
         "stalled.network.path.lost", "the path stopped carrying packets", "router",

@@ -24,7 +24,7 @@ _FROM_NEXT_DOOR = 255  # what passed any router has a smaller TTL
 
 class Plan(NamedTuple):
     """What to try: a port, whether to speak SSH, wait for a greeting or only connect, and how long, in seconds. `sport`: from this
-    source port, where it is free."""
+    source port, where it is free. `mss`: no segment of either side may bear more bytes, 0 for the usual size."""
 
     port: int
     # ssh: the version line at once; listen: behind theirs; hear: nothing, and leave; no: not even that; deaf: the kernel
@@ -33,6 +33,7 @@ class Plan(NamedTuple):
     patience_s: float = 7.0
     listen_s: float = 7.0
     sport: int = 0
+    mss: int = 0
 
 
 class Flow:
@@ -72,6 +73,8 @@ class Flow:
                 self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP)
             if ask_errors and sys.platform == "linux":
                 self.socket.setsockopt(*(_V6_ERRORS if family == socket.AF_INET6 else _V4_ERRORS), 1)
+            if plan.mss:
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, plan.mss)
             if device:
                 self.socket.setsockopt(socket.SOL_SOCKET, 25, device.encode())  # SO_BINDTODEVICE
             if plan.speaks == "deaf":

@@ -28,8 +28,10 @@ _SILENT_S = 1.1  # without an answer for so long, the other questions need not w
 _REPORTED_S = 3.3  # a router that asks for a dead host in vain has said so by then
 _REPEAT_S = 2.0  # between connections that may be accepted: no penalty adds up, no limiter is met
 _SLOW_S = 2.5  # what goes well, or is turned away, has mostly done so by then
+_LISTEN_S = 7.0  # to hear a service out
 _PAUSE_S = 5.5  # the longest pause that is made before a close (libwrap's), and a little
 _LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
+_SMALL_MSS = 516  # with its headers of both families no more than 576 bytes, which every link carries (RFC 791)
 _EXCEEDED_V4, _EXCEEDED_V6 = 11, 3  # ICMP types: a TTL was used up
 # What reads answers, and what writes the evidence: imported while answers are on their way.
 _LATER = ("captures.packet", "captures.wire.steps", "analyzers.attempts.context", "pathlib")
@@ -160,8 +162,7 @@ class Session:
         """Connected: hear it out, and where it ended badly ask once more, without a word; where it is slow, while it may still go
         on. Where it went well ask twice more: one of several machines, or of several ways, may refuse."""
         self._wait([first], _SLOW_S)
-        speaks = "listen" if first.plan.speaks == "ssh" else "no"
-        others = [] if first.finished or self.options.budget < 2 else [self._start(self._plan(speaks, _PAUSE_S))]
+        others = [] if first.finished or self.options.budget < 2 else [self._start(self._second(first, _PAUSE_S))]
         self._wait([first, *others], self.options.wait_s + first.plan.listen_s)
         came_up = first.talk.finished if first.talk.greeted else bool(first.talk.heard) and self.port != 22
         if came_up:
@@ -173,7 +174,7 @@ class Session:
                 self._wait([self._start(self._plan("listen"))], _SILENT_S)  # whose host key?
         elif self.options.budget > 1 and not others:
             self._pause(_REPEAT_S)
-            second = self._start(self._plan(speaks))
+            second = self._start(self._second(first))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
         unlike = self._unlike() if came_up else 0
         if unlike and self.options.budget > len(self.flows):
@@ -183,6 +184,13 @@ class Session:
         if not came_up:
             self._ask_inside()
 
+    def _second(self, first: Flow, listen_s: float = _LISTEN_S) -> Plan:
+        """The connection behind one that did not go well, or not yet: it waits to be spoken to. Where the first is stuck behind a
+        greeting, is it for the size of what was said?"""
+        stuck = first.talk.greeted and not first.finished
+        plan = self._plan("listen" if stuck or first.plan.speaks == "ssh" else "no", listen_s)
+        return plan._replace(mss=_SMALL_MSS) if stuck else plan
+
     def _ask_inside(self) -> None:
         """Ask on connections that came up for this host: a RST may have ended them before a program was told."""
         if self.recorder is None or self.options.only_syn:
@@ -190,6 +198,7 @@ class Session:
         from netprobe.live import inband, trigger
 
         mine = [flow for flow in self.flows if flow.plan.port == self.port and flow.errno in _CAME_UP]
+        mine = [flow for flow in mine if not (flow.plan.mss and flow.talk.finished)]
         if mine:
             inband.ask(self.network, self.recorder, self.address, mine, self._another, self.tell)
             trigger.ask(self.network, self.recorder, self.address, mine, self._another)
@@ -278,7 +287,7 @@ class Session:
             _MET[f.errno] for f in mine if f.errno in _MET and (f.errno is not None or f.after_ns > _SILENT_S * 1e9)
         }
 
-    def _plan(self, speaks: str, listen_s: float = 7.0) -> Plan:
+    def _plan(self, speaks: str, listen_s: float = _LISTEN_S) -> Plan:
         return Plan(self.port, speaks, self.options.wait_s, listen_s)
 
     def _control(self) -> Flow:

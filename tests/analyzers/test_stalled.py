@@ -1,13 +1,14 @@
 """Stuck connections: a path that swallows large segments, and rules or routes that changed meanwhile."""
 
+import struct
 from pathlib import Path
 
 import pytest
 
 from analyzers.attempts.icmp import KINDS
 from analyzers.model import Strength, Verdict
-from tests.judge import BANNER, HANDSHAKE, LATER, said, verdict
-from tests.netprobe.live.test_polite import kexinit
+from tests.judge import BANNER, HANDSHAKE, LATER, by, said, verdict
+from tests.netprobe.live.test_polite import kexinit, packet
 from tests.notation import SERVER4
 
 TALK = HANDSHAKE + BANNER + "+.02 < . 5012 ack 1012 ttl 60\n"
@@ -75,3 +76,69 @@ def test_a_server_that_greets_and_then_sends_no_list_of_algorithms_is_not_well(t
     lost = left(6100, 15)
     assert "1,088 bytes that it sent and that never came" in said(lost)
     assert "stalled.target.service.frozen" not in {other.cause for other in lost.alternatives}
+
+
+OFFERED = '"' + "".join(f"\\x{byte:02x}" for byte in kexinit("curve25519-sha256")) + '"'
+SIZE = len(kexinit("curve25519-sha256"))
+_KEY = struct.pack(">I11s", 11, b"ssh-ed25519") + bytes(32)
+REPLY = packet(b"\x1f" + b"".join(struct.pack(">I", len(part)) + part for part in (_KEY, bytes(32), bytes(83))))
+KEYED = '"' + "".join(f"\\x{byte:02x}" for byte in REPLY) + '"'
+
+
+def asks(mss: int) -> str:
+    return HANDSHAKE.replace("S 1000", f"S 1000 mss {mss}") + BANNER + f"+.001 > P. 1012 ack 5012 {OFFERED}\n"
+
+
+def left(mss: int, lost: int) -> str:
+    """A connection on which no list of algorithms came, `lost` bytes of the server's."""
+    return asks(mss) + f"+.02 < . {5012 + lost} ack {1012 + SIZE} ttl 60\n+9 > F. {1012 + SIZE} ack 5012\n"
+
+
+def went(mss: int) -> str:
+    """A connection on which the server's host key came."""
+    theirs = (
+        f"+.02 < P. 5012 ack {1012 + SIZE} ttl 60 {OFFERED}\n+.01 < P. {5012 + SIZE} ack {1012 + SIZE} ttl 60 {KEYED}\n"
+    )
+    return asks(mss) + theirs + f"+.1 > F. {1012 + SIZE} ack {5012 + SIZE + len(REPLY)}\n"
+
+
+def test_the_same_conversation_in_smaller_segments_shows_the_size_to_be_the_reason(tmp_path: Path) -> None:
+    found = verdict(tmp_path, by(700, left(1460, 1088)) + by(701, went(516)) + LATER.format(9))
+    assert (found.cause, found.strength) == ("stalled.network.path.mtu", Strength.INDICATED)
+    shown = "allows segments of 516 bytes at most goes through; of one that allows 1,460, 1,088 bytes of the server's get lost"
+    assert shown in said(found)
+    assert "the way back swallows large ones" in said(found)
+
+
+def test_an_end_that_came_though_its_beginning_did_not_is_no_list_of_algorithms(tmp_path: Path) -> None:
+    """A list longer than a segment."""
+    end = f"+.02 < P. 6460 ack {1012 + SIZE} ttl 60 len 64\n+.001 > . {1012 + SIZE} ack 5012\n"
+    found = verdict(tmp_path, asks(1460) + end + f"+9 > F. {1012 + SIZE} ack 5012\n" + LATER.format(9))
+    assert found.cause == "stalled.network.path"
+    assert "1,448 bytes that it sent and that never came" in said(found)
+
+
+@pytest.mark.parametrize(
+    ("stuck", "through"),
+    [
+        (left(1460, 0), went(516)),  # one of two machines is frozen: it has not sent anything
+        (left(1460, 60), went(516)),  # too few bytes to be lost for their size
+        (left(1460, 1088), went(1460)),  # chance
+        (left(516, 1088), went(516)),
+    ],
+)
+def test_another_connection_that_goes_well_need_not_be_smaller_for_that(
+    tmp_path: Path, stuck: str, through: str
+) -> None:
+    found = verdict(tmp_path, by(700, stuck) + by(701, through) + LATER.format(9))
+    assert found.cause.startswith("stalled")
+    assert found.cause != "stalled.network.path.mtu"
+    assert "swallows large" not in said(found)
+
+
+def test_a_small_connection_that_is_stuck_as_well_is_not_so_for_its_size(tmp_path: Path) -> None:
+    found = verdict(tmp_path, by(700, left(1460, 1088)) + by(701, left(516, 1088)) + LATER.format(9))
+    assert "stalled.network.path.mtu" not in {
+        other.cause for other in found.alternatives if other.strength > Strength.RULED_OUT
+    }
+    assert "is stuck as well: size is not the reason" in said(found)

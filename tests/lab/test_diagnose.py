@@ -31,6 +31,7 @@ INSIDE: dict[str, tuple[str, tuple[int, int] | None]] = {
     "acknowledgements-lost": ("mute.network.path.one-way", (0, 1)),
     "greeting-swallowed": ("mute.network.firewall.drop", None),
     "pmtu-black-hole": ("stalled.network.path.mtu", (0, 1)),
+    "pmtu-black-hole-back": ("stalled.network.path.mtu", None),
 }
 TABLE: list[str] = []
 AT_A_TIME = 4

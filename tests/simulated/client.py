@@ -120,7 +120,7 @@ class Socket:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._tos = self._code = self.least_ttl = 0
+        self._tos = self._code = self._mss = self.least_ttl = 0
         self._unread: list[bytes] = []
         self._eof = False
         self.closed = False
@@ -136,6 +136,9 @@ class Socket:
         elif (level, name) in ((socket.IPPROTO_IP, _IP_MINTTL), (socket.IPPROTO_IPV6, _IPV6_MINHOPCOUNT)):
             assert isinstance(value, int)
             self.least_ttl = value
+        elif (level, name) == (socket.IPPROTO_TCP, socket.TCP_MAXSEG):
+            assert isinstance(value, int)
+            self._mss = value
 
     def bind(self, address: tuple[str, int]) -> None:
         self._port = address[1] or self._client.free_port()
@@ -163,6 +166,7 @@ class Socket:
 
         self.end = End(client.world.clock, self._port, address[1], client.random.getrandbits(32), put)
         self.end.window = 64_800 if v6 else 64_240
+        self.end.room = self._mss or (1440 if v6 else 1460)
         self.end.heard, self.end.gone = self._heard, self._gone
         client.sockets[self._port, address[1]] = self
         self.end.connect()

@@ -85,6 +85,7 @@ class Host:
 
         end = End(self.clock, syn.dport, syn.sport, self.random.getrandbits(32), put)
         end.window = _WINDOW_V6 if datagram.v6 else _WINDOW_V4
+        end.room = 1440 if datagram.v6 else 1460
         runs = Running(end, program(self.node.programs[syn.dport], self.node.name), self.clock)
         end.heard, end.opened, end.gone = runs.hear, runs.go, runs.gone
         self.ends[key] = end

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from tests.simulated.clock import Clock
 from tests.simulated.packets import ACK, FIN, PSH, RST, SYN, Tcp, options_of
 
-_MSS = 1400
+_MSS = 1460
+_STAMP = 12  # bytes of a segment that its timestamp takes
 _SYN_WAITS_NS = (1_000_000_000,) * 4 + (2_000_000_000, 4_000_000_000, 8_000_000_000)  # Linux since 6.5
 _DATA_WAIT_NS = 220_000_000
 _MOST_REPEATS = 8
@@ -31,6 +32,8 @@ class End:
     gone: Callable[[str], None] = lambda how: None
     offer: frozenset[int] = OFFER
     window: int = WINDOW
+    room: int = _MSS  # for one segment of the other side's; and what that has for one of this side's
+    theirs: int = _MSS
     state: str = "new"  # new, syn-sent, syn-received, open, dead
     got: int = 0  # the next sequence number that is expected
     acked: int = 0
@@ -59,8 +62,9 @@ class End:
     def say(self, data: bytes) -> None:
         if self.shut:
             return  # it would wait for room
-        for at in range(0, len(data), _MSS):
-            self._queue(data[at : at + _MSS], PSH | ACK)
+        room = min(self.room, self.theirs) - (_STAMP if self.stamps else 0)
+        for at in range(0, len(data), room):
+            self._queue(data[at : at + room], PSH | ACK)
 
     def finish(self) -> None:
         """No more will be said."""
@@ -170,6 +174,8 @@ class End:
             if kind == STAMPS:
                 self.stamps = self.stamps or bool(tcp.flags & SYN)
                 self.echo = int.from_bytes(data[2:6], "big")
+            elif kind == MSS:
+                self.theirs = int.from_bytes(data[2:4], "big")
 
     def _segment(self, seq: int, data: bytes, flags: int, again: tuple[int, int] | None = None) -> None:
         """`again` are the ends of what came once more, which a SACK says (RFC 2883)."""
@@ -183,7 +189,7 @@ class End:
         stamp = struct.pack(">BBII", STAMPS, 10, (self.clock.now // 1_000_000 + self.isn) % 2**32, self.echo)
         if not flags & SYN:
             return b"\1\1" + stamp if self.stamps and flags & ACK else b""
-        out = bytes.fromhex("020405b4")
+        out = struct.pack(">BBH", MSS, 4, self.room)
         if STAMPS in self.offer:
             out += (b"\4\2" if SACK in self.offer else b"\1\1") + stamp
         elif SACK in self.offer:

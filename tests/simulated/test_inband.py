@@ -92,6 +92,25 @@ def test_large_segments_vanish_at_a_hop_or_before_the_next(tmp_path: Path, famil
     assert len(sent) <= 150
 
 
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("at", [1, 4])
+def test_large_segments_that_vanish_on_their_way_back_do_not_where_small_ones_are_asked_for(
+    tmp_path: Path, family: int, at: int
+) -> None:
+    found, sent = diagnosed(tmp_path, family, at, Rule("forward", "drop", sport=22, longer=600))
+    assert (found.cause, found.strength) == ("stalled.network.path.mtu", Strength.INDICATED)
+    assert any("of the server's get lost" in one.text for one in found.evidence)
+    asked = {p.tcp.sport: p.tcp.mss for p in sent if p.tcp and p.tcp.flags & 2 and p.ip and p.ip.ttl > MOST_HOPS}
+    assert [mss for mss in asked.values() if mss and mss < 1000] == [516]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_server_that_stops_behind_its_greeting_does_so_in_small_segments_too(tmp_path: Path, family: int) -> None:
+    found, _ = diagnosed(tmp_path, family, program="greeting")
+    assert (found.cause, found.strength) == ("stalled.target.service.frozen", Strength.CONSISTENT)
+    assert any("size is not the reason" in one.text for one in found.evidence)
+
+
 def test_only_syns_where_no_more_is_wanted(tmp_path: Path) -> None:
     found, sent = diagnosed(tmp_path, 4, program="silent", options=Options(only_syn=True))
     assert found.cause == "mute"
