@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from analyzers.attempts.attempt import Attempt
+from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.closes import proxied_handshake, synacks_again
+from analyzers.attempts.hops import routers
 from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.symptoms import closed_by_server
@@ -82,6 +83,20 @@ class SynAckAgain(Fact):
 
 
 @fact
+class TookLeave(Fact):
+    """The client's FIN was answered by a FIN, from as far as the SYN-ACK: a program reads what it accepted. That none comes says
+    nothing: services ignore it, and so do proxies that wait for their server."""
+
+    after_ns: int
+
+    def text(self) -> str:
+        return (
+            f"the client's FIN is answered by a FIN {duration(self.after_ns)} later: a program runs that read it, as no kernel "
+            "closes by itself what it accepted"
+        )
+
+
+@fact
 class NeverSpoke(Fact):
     """The server's side accepted, stayed silent, and did not close."""
 
@@ -143,6 +158,11 @@ def facts(subject: Subject) -> Iterator[Fact]:
             again = synacks_again(attempt)
             if again:
                 yield SynAckAgain(frames=tuple(s.number for s in again), count=len(group))
+            leave = _leave(attempt)
+            if leave is not None:
+                left, closed = leave
+                after = closed.ts_ns - left.ts_ns
+                yield TookLeave(frames=(left.number, closed.number), count=len(group), after_ns=after)
             theirs = [s for s in attempt.segments if not s.client and not s.icmp and not s.flags & (SYN | RST | FIN)]
             if theirs and not any(s.window for s in theirs):
                 yield WindowShut(frames=tuple(s.number for s in theirs[:3]), count=len(group))
@@ -165,6 +185,19 @@ def facts(subject: Subject) -> Iterator[Fact]:
         kind = alike[0]
         count = sum(one.count for one in alike)
         yield Worked(frames=frames[:4], count=count, how=kind.how, said=kind.said, encrypted=kind.encrypted)
+
+
+def _leave(attempt: Attempt) -> tuple[Segment, Segment] | None:
+    """The client's FIN, and the first one of the server's side that acknowledges it; None where there is none, or it came from
+    elsewhere than the SYN-ACK."""
+    ends = [s for s in (*attempt.segments, *attempt.behind) if s.has(FIN) and not s.has(RST)]
+    left = next((s for s in ends if s.client), None)
+    if left is None or left.position is None or attempt.synack is None:
+        return None
+    back = next((s for s in ends if not s.client), None)
+    if back is None or back.number < left.number or (back.ack_position or 0) <= left.position + left.length:
+        return None
+    return (left, back) if routers(back.ttl) == routers(attempt.synack.ttl) else None
 
 
 def _took_words(attempt: Attempt) -> bool:

@@ -1,7 +1,7 @@
 """The target host: nothing listens, it does not answer, or something else than SSH does."""
 
 from analyzers.accepted import ClosedFrom
-from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAgain, WindowShut
+from analyzers.after import NeverSpoke, SlowLines, SpokeOtherProtocol, SynAckAgain, TookLeave, WindowShut
 from analyzers.alive import AnswersPing, RefusesUdp
 from analyzers.balance import Turns
 from analyzers.closed import BareReset, ClosedWithoutWord, MadeBefore, NotTheServers, TookItIn, TooSoon, WentOn
@@ -52,7 +52,7 @@ CAUSES = (
     ),
     Cause(
         "mute.target.service.frozen", "the service accepted through its kernel but does not run", "server-host",
-        requires=(seen(NeverSpoke),), supports=HAS_IT, excludes=HAS_IT_NOT,
+        requires=(seen(NeverSpoke),), supports=HAS_IT, excludes=(*HAS_IT_NOT, seen(TookLeave)),
         source="measured: sshd stopped by SIGSTOP with room in its queue",
     ),
     Cause(
@@ -119,7 +119,8 @@ CAUSES = (
     Cause(
         "mute.target.listener.queue-full", "the listener's accept queue is full, so the connection waits half made", "server-host",
         requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),),
-        excludes=(seen(LostInside, nearer=True),), source="measured with a stopped sshd: SYN-ACK again after 1, 3 and 7 s",
+        excludes=(seen(LostInside, nearer=True), seen(TookLeave)),
+        source="measured with a stopped sshd: SYN-ACK again after 1, 3 and 7 s",
     ),
     Cause(
         "mute.target.service.tarpit", "a tarpit accepts and keeps its window shut, so that the client waits", "server-host",

@@ -63,6 +63,16 @@ def test_a_silent_service_has_the_connection(tmp_path: Path, family: int, progra
 
 
 @pytest.mark.parametrize("family", [4, 6])
+def test_who_answers_a_fin_with_a_fin_is_not_frozen(tmp_path: Path, family: int) -> None:
+    """One that reads; of one that never does it is not known."""
+    for program, strength in (("mute", Strength.RULED_OUT), ("silent", Strength.INDICATED)):
+        found, _ = diagnosed(tmp_path, family, program=program)
+        shown = {other.cause: other.strength for other in found.alternatives}
+        assert shown["mute.target.service.frozen"] is strength
+        assert any("a program runs that read it" in one.text for one in found.evidence) == (program == "mute")
+
+
+@pytest.mark.parametrize("family", [4, 6])
 def test_a_server_that_was_reset_has_it_no_more(tmp_path: Path, family: int) -> None:
     found, sent = diagnosed(tmp_path, family, 2, Rule("forward", "reset", sport=22, begins=GREETS), "greeting")
     assert (found.cause, found.strength) == ("mute.network.firewall.one-sided", Strength.INDICATED)
@@ -109,6 +119,14 @@ def test_a_server_that_stops_behind_its_greeting_does_so_in_small_segments_too(t
     found, _ = diagnosed(tmp_path, family, program="greeting")
     assert (found.cause, found.strength) == ("stalled.target.service.frozen", Strength.CONSISTENT)
     assert any("size is not the reason" in one.text for one in found.evidence)
+    assert (found.place.hop_min, found.place.hop_max) == (END, END)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_server_without_a_common_algorithm_has_its_place(tmp_path: Path, family: int) -> None:
+    found, _ = diagnosed(tmp_path, family, program="old-ssh")
+    assert (found.cause, found.strength) == ("closed.target.sshd.no-common-algorithm", Strength.PROVEN)
+    assert (found.place.hop_min, found.place.hop_max) == (END, END)
 
 
 def test_only_syns_where_no_more_is_wanted(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_it_takes_the_host_key_and_leaves() -> None:
     assert not talk.finished
     assert messages(talk.hear(packet(bytes([31]) + bytes(60)))) == [1]
     assert talk.finished
+    assert talk.well
     assert talk.greeted
 
 
@@ -45,6 +46,19 @@ def test_it_leaves_where_it_could_not_go_on() -> None:
     talk.hear(b"SSH-2.0-x\r\n")
     assert messages(talk.hear(kexinit("diffie-hellman-group14-sha256"))) == [1]
     assert talk.finished
+    assert talk.well
+
+
+def test_a_server_that_ends_it_is_not_well() -> None:
+    for last in (
+        kexinit("diffie-hellman-group1-sha1"),
+        kexinit("curve25519-sha256") + packet(bytes([1]) + bytes(12)),
+        b"Not allowed\r\n",
+    ):
+        talk = Conversation()
+        talk.hear(b"SSH-2.0-x\r\n" + last)
+        assert talk.finished
+        assert not talk.well
 
 
 def test_another_protocol_is_listened_to_without_a_word() -> None:
