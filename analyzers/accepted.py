@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from analyzers.attempts.attempt import Segment
-from analyzers.attempts.closes import proxied_handshake
+from analyzers.attempts.attempt import Attempt, Segment
+from analyzers.attempts.closes import proxied_handshake, unheard
 from analyzers.attempts.hops import routers
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
@@ -95,11 +95,22 @@ def _behind_proxy(sweeps: Sweeps, subject: Subject, begins: int, closing: Segmen
 
 
 def _spoken(subject: Subject) -> Segment | None:
-    """What a server that does not close said, where that itself is what failed, and all of it came over as many routers."""
-    if subject.symptom != "wrong-service":
+    """What a server that does not close said, where that itself is what failed, or that it says no more though nothing is lost; and
+    all of it came over as many routers."""
+    if subject.symptom not in ("wrong-service", "stalled"):
+        return None
+    if subject.symptom == "stalled" and not all(_waited_for(attempt) for attempt, _ in subject.failing):
         return None
     said = [segment for a, _ in subject.failing for segment in a.segments if not segment.client and segment.length]
     return said[0] if said and len({routers(segment.ttl) for segment in said}) == 1 else None
+
+
+def _waited_for(attempt: Attempt) -> bool:
+    """Whether all that the client said has come to a server that has greeted and since then said nothing, as its numbers tell when
+    it is asked in the end."""
+    told = any(not s.client and not s.icmp and s.has(ACK) and not s.has(RST) for s in attempt.behind)
+    said = max((s.position + s.length for s in attempt.segments if s.client and s.length and s.position), default=0)
+    return told and attempt.server_bytes > 0 and not unheard(attempt) and attempt.client_acked >= said > 0
 
 
 def _drawn_there(subject: Subject, sweeps: Sweeps, hop: int) -> bool:

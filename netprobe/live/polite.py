@@ -33,13 +33,13 @@ _OFFER = (
 
 
 class Conversation:
-    """Fed with the server's bytes it says what to send next; `finished` when nothing more is to be learned. `noise` gives
-    so many random bytes."""
+    """Fed with the server's bytes it says what to send next; `finished` when nothing more is to be learned, `well` where it was
+    this side that had enough, and could have gone on. `noise` gives so many random bytes."""
 
     def __init__(self, noise: Callable[[int], bytes] = os.urandom) -> None:
         self._noise = noise
         self.heard = bytearray()
-        self.finished = False
+        self.finished = self.well = False
         self._banner_ends: int | None = None
         self._at = 0
         self._asked = False
@@ -75,7 +75,7 @@ class Conversation:
             if self.heard[start : start + 4] == b"SSH-":
                 self._banner_ends = end + 1
                 if not self.heard[start:end].startswith((b"SSH-2.0", b"SSH-1.99")):
-                    self.finished = True
+                    self.finished = self.well = True
                 return
             start = end + 1
 
@@ -102,11 +102,11 @@ class Conversation:
             size = next((size for name, size in _KEYS.items() if agreed.startswith(name)), 0)
             if size:
                 return _packet(bytes([_ECDH_INIT]) + _string(self._noise(size)))
-            self.finished = True
+            self.finished, self.well = True, bool(agreed)
             return goodbye()
         if kind in (_ECDH_REPLY, _DISCONNECT):
-            self.finished = True
-            return goodbye() if kind == _ECDH_REPLY else b""
+            self.finished, self.well = True, kind == _ECDH_REPLY
+            return goodbye() if self.well else b""
         return b""
 
 

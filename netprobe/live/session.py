@@ -164,7 +164,7 @@ class Session:
         self._wait([first], _SLOW_S)
         others = [] if first.finished or self.options.budget < 2 else [self._start(self._second(first, _PAUSE_S))]
         self._wait([first, *others], self.options.wait_s + first.plan.listen_s)
-        came_up = first.talk.finished if first.talk.greeted else bool(first.talk.heard) and self.port != 22
+        came_up = first.talk.well if first.talk.greeted else bool(first.talk.heard) and self.port != 22
         if came_up:
             left = min(2, self.options.budget - 1) - len(others)
             others += [self._start(Plan(self.port, "hear", 2 * _SILENT_S, _SILENT_S)) for _ in range(left)]
