@@ -62,6 +62,7 @@ def vanished(sweeps: Sweeps, port: int, pings: Pings = NO_PINGS) -> Vanished | N
     if enough and not any(echo.kind for echo in flows):
         # All of TCP goes the same way and vanishes: the next hop is not the target's where pings run out, that came with it.
         before = _run_out(pings, last + 1, {sender_of(e.ran_out) for e in heard if e.ttl == last}, sweeps.target)
+    before = before and pings.hop != last + 1  # by another way the next hop is the target's
     own = min((echo.ttl for echo in heard if sender_of(echo.ran_out) == sweeps.target), default=0)
     final = max(heard, key=lambda echo: echo.ttl, default=None)
     reached = beyond.get(goes_on) or (pings.reply if pings.hop > last else None)
