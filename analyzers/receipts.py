@@ -128,8 +128,10 @@ def _came_as_far(subject: Subject) -> Iterator[Fact]:
     port, last = subject.service.port, subject.lost.last if subject.lost is not None else None
     if any(echo.kind for echo in subject.sweeps.shaped(port, "recorded")) or loop(subject.sweeps, port) is not None:
         return  # SYNs with an option fare otherwise, or go round
-    met = {one.echo.sender: one for one in reversed(reports(subject.sweeps, port))}  # each where it was met first
-    found = max(met.values(), key=lambda one: one.hop, default=None)
+    told = reports(subject.sweeps, port)
+    if len({(one.hop, one.echo.sender) for one in told}) > len({one.echo.sender for one in told}):
+        return  # whoever was met twice may have been met before
+    found = max(told, key=lambda one: one.hop, default=None)
     if last is not None and found is not None and found.hop > last:
         frames = (found.echo.syn.number, found.answer.number)
         yield CameAsFar(

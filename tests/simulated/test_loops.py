@@ -24,6 +24,7 @@ def said(
 ) -> tuple[str, int | None, int | None]:
     """Of a loop of the routers from the hop `first` to `last`, some of which do `more`."""
     does: dict[int, dict[str, Any]] = {hop: {**SILENT, **more.get(hop, {})} for hop in range(first, last + 1)}
+    does = {**more, **does}
     does[last]["routes"] = (Route(SERVER[4], (f"r{first}",)),)
     row = [
         client(4),
@@ -48,6 +49,15 @@ def test_a_silent_loop_is_found_and_placed(first: int, last: int, tmp_path: Path
 
 def test_where_one_of_it_records_nothing_those_that_report_show_it(tmp_path: Path) -> None:
     assert said(2, 4, {4: {"options": "pass"}}, tmp_path / "e.pcapng") == (NO_ROUTE, 2, 4)
+
+
+def test_where_who_reports_may_have_been_met_before_nothing_is_said_beyond(tmp_path: Path) -> None:
+    """The second router and one in the loop record nothing, so that the other one reports first when it was met twice."""
+    more = {2: {"options": "pass"}, 4: {"options": "pass"}, 5: {"limited": True}}
+    cause, low, high = said(4, 5, more, tmp_path / "e.pcapng")
+    assert low is not None
+    assert low <= 4
+    assert (cause, high) in (("silence", None), (NO_ROUTE, 5))
 
 
 def test_where_all_of_it_drop_options_nothing_is_said_beyond_it(tmp_path: Path) -> None:
