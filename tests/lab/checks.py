@@ -87,6 +87,12 @@ def in_turn(seen: Observation) -> None:
     assert seen.reached(lambda f: f.flags == "S")[-3:] == ["one", "two", "three"]
 
 
+def unacknowledged(seen: Observation) -> None:
+    """The server never gets the acknowledgement of its SYN-ACK."""
+    assert seen.at("server", flags="SA", out=True)
+    assert not seen.at("server", flags="A", out=False)
+
+
 def by_chance(seen: Observation) -> None:
     """All three machines are met, the second refuses, and the order is not strict."""
     met = seen.reached(lambda f: f.flags == "S")

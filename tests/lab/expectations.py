@@ -49,6 +49,7 @@ from tests.lab.checks import (
     translated,
     two_ways,
     unable,
+    unacknowledged,
     works_elsewhere,
     zero_window,
 )
@@ -77,6 +78,7 @@ DEAD = Expectation(wait=4, also=only_after(2.9))
 _One = Expectation
 
 EXPECTATIONS: dict[str, list[Expectation]] = {
+    "acknowledgements-lost": [_One(wait=2, also=all_of(mute, unacknowledged))],
     "asymmetric-return": [_One(instead=asymmetric)],
     "balancer": [_One(wait=0.4, tries=[{}, {}, {}], instead=in_turn)],
     "balancer-by-chance": [_One(wait=0.4, tries=[{"wait": 0.4}] * 30, instead=by_chance)],
@@ -136,6 +138,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     "nat-open-inside": [_One()],
     "no-common-algorithm": [_One(wait=3, ssh=True, also=unable)],
     "no-return-route": [_One(), *(_One({"kind": k}, families=(4,)) for k in ("unreachable", "prohibit", "blackhole"))],
+    "no-state-reset": [_One(wait=2, also=all_of(made_by("firewall", lambda f: f.flags == "R"), unacknowledged))],
     "option-stripping": [_One(also=stripped)],
     "penalties": [_One(also=heard("Not allowed"))],
     "pmtu-black-hole": [_One(wait=2, ssh=True, also=big_ones_vanish)],
@@ -157,6 +160,9 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     ],
     "router-reset": [_One(tries=TWICE, also=other_port_works), _One({"before": 1, "behind": 2}, also=filter_made)],
     "router-reset-early": [_One(tries=TWICE, also=other_port_works)],
+    "router-reset-established": [
+        _One(wait=2, also=all_of(made_by("firewall", lambda f: f.flags == "R"), unacknowledged))
+    ],
     "routing-loop": [_One(wait=2.5), _One({"before": 1}, families=(4,))],
     "routing-loop-silent": [_One(instead=goes_round)],
     "silent-routers": [_One(also=no_router_spoke)],
