@@ -62,13 +62,13 @@ def end_of(
         path: first for path in sweeps.refusable(port) if (first := path.begins(kind)) is not None and first.answer
     }
     ends = [
-        _end(sweeps, path, first, opened) for path, first in found.items()
+        _end(sweeps, path, first, arrived, opened) for path, first in found.items()
         if not arrived or path.copies_ttl or (first.answer and first.answer.ttl in arrived)
     ]  # fmt: skip
     return reduce(_both, ends) if ends else None
 
 
-def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End:
+def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int], opened: frozenset[int]) -> End:
     assert first.answer is not None
     last = path.last_router(first.ttl, sweeps.target)
     others = sweeps.ends(path.port)
@@ -89,11 +89,14 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End
         if low < high:
             back = routers(first.answer.ttl) + 1
             silent = low not in path.routers()  # small TTLs may be dropped where they are: then the refuser is nearer
-            low, high = (min(low, back) if silent else low), max(high, back)
+            # A box may raise small TTLs, so that they arrive: not where those to other ports still run out.
+            low, high = (min(low, back) if silent else low), high if high in sweeps.routers else max(high, back)
     if first.kind == "rst" and router is None:
         low = min(low, _answered_from(sweeps, path.port, first))
         if last < first.ttl - 1:  # small TTLs may be dropped on the way: the refusal itself may come from nearer
             low = min(low, routers(first.answer.ttl) + 1)
+        if path.constant and not copies and arrived:
+            low = max(low, _let_pass(path, last, first.ttl))
     before = path.at(last)
     frames = [first.syn.number, first.answer.number, *([before.ran_out.number] if before and before.ran_out else [])]
     frames += [echo.answer.number for echo in others.values() if echo.answer]
@@ -105,6 +108,13 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, opened: frozenset[int]) -> End
         target=target, last=last, copies=copies,
         frames=tuple(sorted(frames)),
     )  # fmt: skip
+
+
+def _let_pass(path: Path, last: int, begins: int) -> int:
+    """The first hop at which this flow can be refused, as all before it have let its probes pass: not before the last router that
+    reported one, nor there where several that had to pass it got no answer."""
+    beyond = [echo for ttl in range(last + 1, begins) if (echo := path.at(ttl)) is not None]
+    return last + 1 if len(beyond) == begins - last - 1 and sum(echo.tries for echo in beyond) > 1 else last
 
 
 def _answered_from(sweeps: Sweeps, port: int, first: Echo) -> int:
@@ -154,7 +164,9 @@ def _picked(
     back = routers(first.answer.ttl)
     known = {hop: met[hop].back for hop in (low, high) if hop in met}
     known |= {hop: there for hop, there in at_target.items() if hop in (low, high)}
-    if as_far:
+    passed = met.get(low)
+    inside = first.answer.icmp and passed is not None and passed.address == target and low not in astray
+    if as_far and not inside:
         known.setdefault(high, back)  # for this flow the target may be there
     fits = [hop for hop in range(low, high + 1) if known.get(hop) == back]
     if len(fits) == 1 and fits[0] in astray:

@@ -85,11 +85,13 @@ def _met_twice(met: dict[int, Router]) -> Round | None:
 
 def _entered(met: dict[int, Router], low: int, period: int) -> range:
     """The hops of a loop: from `low`, or a little before, where a hop was silent, or gave another name from as far (in IPv6 a
-    router's errors bear the address at which the packet came in)."""
-    first = low
+    router's errors bear the address at which the packet came in). As far, though the packet had passed more routers: the same one."""
+    first, last = low, low + period
     while first > 1 and low - first + 1 < period:
         here, later = met.get(first - 1), met.get(first - 1 + period)
         if here is not None and (later is None or here.back != later.back):
             break
+        if here is not None and here.back == here.hop - 1 and last == first + period:
+            last -= 1
         first -= 1
-    return range(first, low + period)
+    return range(first, last)

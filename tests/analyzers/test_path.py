@@ -148,3 +148,32 @@ def test_what_runs_out_at_the_targets_own_box_does_not_run_out_before_the_target
     later = "+9 > client-port 999 port 9 . 1 ack 1"
     assert verdict(tmp_path, script + passed + later).cause == "silence.network.firewall.drop"
     assert verdict(tmp_path, script + passed.replace("203.0.113.3", "198.51.100.1") + later).cause == "silence"
+
+
+@pytest.mark.parametrize(("tries", "low"), [(1, 2), (2, 3)])
+def test_what_has_let_a_flow_pass_does_not_refuse_it(tmp_path: Path, tries: int, low: int) -> None:
+    """Hop 3 is silent, and the RST comes back over one router only: perhaps another way."""
+    refused = CONNECTIONS.format(back=63, tos=0) + sweep(22, 50020, {1: "hop 1", 2: "hop 2", 3: ""})
+    refused += sweep(22, 50020, {3: ""}) * (tries - 1) + sweep(22, 50020, {4: FILTER, 5: FILTER})
+    found = verdict(tmp_path, refused)
+    assert (found.place.hop_min, found.place.hop_max) == (low, 4)
+
+
+@pytest.mark.parametrize(("others", "high"), [(CONTROL.replace("ttl 61", "ttl 60"), 3), ("", 5)])
+def test_a_probe_is_refused_no_farther_than_it_can_come(tmp_path: Path, others: str, high: int) -> None:
+    """The RST starts with a TTL that makes it look like one of the target's; a box that raises small TTLs would raise them all."""
+    near = "R. ttl 60 tos 0 win 0"
+    refused = CONNECTIONS.format(back=60, tos=0) + sweep(22, 50020, {1: "hop 1", 2: "hop 2", 3: near, 4: near})
+    found = verdict(tmp_path, refused + others)
+    assert (found.place.hop_min, found.place.hop_max) == (2, high)
+
+
+@pytest.mark.parametrize(("back", "place"), [(64, (1, 2)), (62, (2, 3))])
+def test_a_router_that_gives_another_name_from_as_far_as_before_is_the_same_one(
+    tmp_path: Path, back: int, place: tuple[int, int]
+) -> None:
+    script = "+0 > client-port 50001 S 9 ttl 64\n"
+    script += "+.1 < client-port 50001 icmp 11/0 from 203.0.113.2 ttl 63 quotes S 9 quoted-ttl 1\n"
+    way = sweep(22, 50020, {1: "hop 1", 2: "hop 2", 3: "hop 3", 4: "hop 2", 5: "hop 3"})
+    found = verdict(tmp_path, script + way.replace("203.0.113.3 ttl 62", f"203.0.113.3 ttl {back}"))
+    assert (found.place.hop_min, found.place.hop_max) == place

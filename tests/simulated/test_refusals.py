@@ -69,3 +69,20 @@ def test_a_router_s_words_are_a_filter_s_where_it_passes_another_port_on(family:
     route = router(family, 2, routes=(Route(SERVER[family], reason="unreachable"),))
     found = diagnosed(family, [router(family, 1), route, router(family, 3), server(family)], tmp_path)
     assert found.cause.startswith("unreachable.network.router")
+
+
+@BOTH
+def test_a_dead_host_behind_a_box_is_reported_where_the_box_itself_is(family: int, tmp_path: Path) -> None:
+    """Its errors come over as many routers as its own report about the same port's SYN."""
+    address, dead = router(family, 2).addresses[0], "10.0.0.9" if family == 4 else "2001:db8:9::9"
+    box = router(family, 2, maps=(Forward(address, (dead,), (22,)),), vacant=(dead,))
+    found = diagnosed(family, [router(family, 1), box], tmp_path, address)
+    assert found.cause.startswith("unreachable.network.nat.")
+    assert place(found) == (2, 2)
+
+
+@BOTH
+def test_with_no_router_on_the_way_silence_is_at_the_only_hop(family: int, tmp_path: Path) -> None:
+    found = diagnosed(family, [server(family, rules=(Rule("input", "drop", (22,)),), programs={80: "http"})], tmp_path)
+    assert found.cause.startswith("silence")
+    assert place(found) == (1, 1)
