@@ -71,6 +71,22 @@ class LikePingedHop(Fact):
 
 
 @fact
+class PingsPass(Fact):
+    """Pings go past the hop at which SYNs are refused, over the same router right before it: what refuses is not the end of the way.
+    Misleads where pings alone are sent elsewhere."""
+
+    begins: int
+    router: str
+    hop: int
+
+    def text(self) -> str:
+        return (
+            f"pings pass where SYNs are refused from TTL {self.begins} on, and run out at {self.router}, hop {self.hop}: the address is "
+            "farther than what refuses"
+        )
+
+
+@fact
 class NamedHop(Placed):
     """The sender of the ICMP error is the router that reported TTLs as used up at this hop."""
 
@@ -170,6 +186,11 @@ def facts(subject: Subject) -> Iterator[Fact]:
         yield Loop(
             frames=tuple(sorted({back.report.number, (sends or back).report.number})), count=0, first=back.address,
             hop=(sends or back).hop, sends=sends.address if sends is not None else "", hop_min=hops[0], hop_max=hops[-1],
+        )  # fmt: skip
+    past = subject.past
+    if past is not None:
+        yield PingsPass(
+            frames=(past.router.report.number,), count=0, begins=past.begins, router=past.router.address, hop=past.router.hop
         )  # fmt: skip
     own = sweeps.own
     if own is not None and own.ran_out is not None:

@@ -51,24 +51,30 @@ class End:
 
 
 def end_of(
-    sweeps: Sweeps, port: int, kind: str, arrived: frozenset[int] = frozenset(), opened: frozenset[int] = frozenset()
+    sweeps: Sweeps,
+    port: int,
+    kind: str,
+    arrived: frozenset[int] = frozenset(),
+    opened: frozenset[int] = frozenset(),
+    past: bool = False,
 ) -> End | None:
     """Where the sweeps of this port begin to be refused in this way; None without a sweep that was.
 
     `arrived` are the TTLs of refusals of whole connections: a probe whose refusal arrives with another met another refuser,
-    and tells nothing of theirs, unless the maker copies TTLs. `opened` are the TTLs of SYN-ACKs of the address's other ports.
+    and tells nothing of theirs, unless the maker copies TTLs. `opened` are the TTLs of SYN-ACKs of the address's other ports. `past`:
+    pings go past that hop, so that no host is there.
     """
     found = {
         path: first for path in sweeps.refusable(port) if (first := path.begins(kind)) is not None and first.answer
     }
     ends = [
-        _end(sweeps, path, first, arrived, opened) for path, first in found.items()
+        _end(sweeps, path, first, arrived, opened, past) for path, first in found.items()
         if not arrived or path.copies_ttl or (first.answer and first.answer.ttl in arrived)
     ]  # fmt: skip
     return reduce(_both, ends) if ends else None
 
 
-def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int], opened: frozenset[int]) -> End:
+def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int], opened: frozenset[int], past: bool) -> End:
     assert first.answer is not None
     last = path.last_router(first.ttl, sweeps.target)
     others = sweeps.ends(path.port)
@@ -82,7 +88,7 @@ def _end(sweeps: Sweeps, path: Path, first: Echo, arrived: frozenset[int], opene
         met = {**sweeps.routers, **path.routers()}
         # Another flow's routers may be on another way, which shows where their reports come back over more or fewer routers.
         astray = {hop for hop, router in met.items() if hop not in path.routers() and router.back != hop - 1}
-        if _refused_alike(sweeps, path.port, first):
+        if _refused_alike(sweeps, path.port, first) and not past:
             at_target = at_target or {first.ttl: routers(first.answer.ttl)}  # it may be the host, over another way back
         as_far = routers(first.answer.ttl) in {*map(routers, opened), *at_target.values()}
         low, high, router = _picked(sweeps.target, met, astray, first, low, high, at_target, as_far)

@@ -13,6 +13,7 @@ from analyzers.attempts.ends import End, end_of
 from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
+from analyzers.attempts.past import Past, past_of
 from analyzers.attempts.pings import Pings
 from analyzers.attempts.receipts import Receipt, receipt_of
 from analyzers.attempts.reflection import reflection
@@ -104,13 +105,18 @@ class Subject:
         if self.symptom == "reset":
             arrived = frozenset(answer.ttl for answer in answers if not answer.icmp)
             opened = frozenset(a.ttl for a in self.elsewhere if a.kind == "syn-ack" and a.segment.window)
-            end = end_of(self.sweeps, self.service.port, "rst", arrived, opened)
+            end = end_of(self.sweeps, self.service.port, "rst", arrived, opened, self.past is not None)
             return self._by_chance(end)
         icmp = answers[0].packet.icmp
         kind = kind_of(icmp.version, icmp.type, icmp.code) if icmp is not None else RAN_OUT
         if self.symptom != "unreachable" or kind == RAN_OUT:
             return None
         return end_of(self.sweeps, self.service.port, kind)
+
+    @cached_property
+    def past(self) -> Past | None:
+        """What pings met behind the hop that refuses, if they go past it."""
+        return past_of(self.sweeps, self.pings, self.service.port) if self.symptom == "reset" else None
 
     def _by_chance(self, end: End | None) -> End | None:
         """The end where SYNs are refused by turn or chance: any that came farther may have been spared nearer."""

@@ -7,7 +7,7 @@ from analyzers.closed import BareReset, ClosedWithoutWord, ForeignReset, MadeBef
 from analyzers.inband import Forgotten, SizeLimit, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
-from analyzers.path import CopiesTtl, LikeHop, Translated, VanishesBeyond
+from analyzers.path import CopiesTtl, LikeHop, PingsPass, Translated, VanishesBeyond
 from analyzers.receipts import OptionAccepted, RefusedBefore, SynNotReceived, SynReceived
 from analyzers.reset import AcceptedToo, ResetsDisagree, SynReset
 from analyzers.shapes import DamagedAnswered, InvalidNearer
@@ -45,7 +45,7 @@ CAUSES = (
             # in the cable before the host
             *(seen(ResetMaker, made_by="filter", stands=where, received=False) for where in ("same", "beside")),
             seen(ResetsDisagree), seen(AcceptedToo), seen(CopiesTtl), seen(DamagedAnswered),
-            seen(RefusedBefore, OptionAccepted),
+            seen(RefusedBefore, OptionAccepted), seen(PingsPass),
             seen(LikeHop, forwarding="yes", clear=True),
         ),
         proof=(seen(ResetMaker, made_by="filter", stands="nearer", swept=True, hop_is="other"),),

@@ -27,6 +27,16 @@ def senders(frames: Iterable[Frame]) -> set[str]:
     return {found[2].sender for found in answers if found is not None}
 
 
+def marked(frames: Iterable[Frame], port: int) -> bool:
+    """Whether a RST of this port bears a DSCP or a flow label, as those of stacks do and those of packet filters do not."""
+    from analyzers.attempts.reflection import DSCP
+    from captures.packet import decode
+
+    answers = (decode(frame.data, RAW, len(frame.data)) for frame in frames if frame.direction == INBOUND)
+    resets = (got for got in answers if got.tcp is not None and got.tcp.sport == port and got.tcp.flags & RST)
+    return any(got.ip is not None and (got.ip.tos & DSCP or got.ip.flow_label) for got in resets)
+
+
 def answer_in(data: bytes) -> tuple[tuple[int, int], int, Heard] | None:
     """Which SYN a packet answers, by source port and number; to which port it went; and what the answer is."""
     from captures.packet import decode

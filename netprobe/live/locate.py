@@ -92,10 +92,13 @@ class Locator:
                 self._tell(f"port {port}: {ending.kind} from TTL {way.end} on")
 
     def ask_for_life(self, ping: Callable[[int, int], int]) -> None:
-        """Where SYNs to the port vanish: does the address answer pings or UDP, and from how far? `ping` gets a first guess and
-        the hop up to which SYNs came, and gives the hop, 0 when that is not known."""
+        """Where SYNs to the port vanish: does the address answer pings or UDP, and from how far? Where all TCP is refused: do pings go
+        farther? `ping` gets a first guess and the hop up to which SYNs came, and gives the hop, 0 when that is not known."""
         mine = self._ways[self._port]
         if mine.end:
+            if self.walled:
+                self._tell("asking whether pings go farther")
+                ping(mine.end, mine.end)
             return
         self._tell("asking for signs of life by ping and UDP")
         known = max((way.end for way in self._ways.values()), default=0)
@@ -105,6 +108,12 @@ class Locator:
         if not known:
             self._ask_for_receipts(receipts.alone(self._port, mine.last, hop if hop > mine.last else 0))
             self._tracer.watch()
+
+    @property
+    def walled(self) -> bool:
+        """Whether a control is refused from the same TTL on as the port, and no other is open: by the host, or all of TCP before it."""
+        mine, control = self._ways.get(self._port), self._ways.get(CONTROL_PORT)
+        return bool(mine and control and 0 < mine.end == control.end) and not self._open()
 
     def _wanted_beside(self) -> list[Sweep]:
         """Once, where the way was asked ahead: that of the connection that failed, which is the one to ask if it fared otherwise,

@@ -234,6 +234,7 @@ class Session:
         if self.recorder is None or not self._has_way():
             return
         failing = next((flow for flow in self.flows if flow.plan.port == self.port and flow.errno != ""), self.flows[0])
+        from netprobe.live.heard import marked
         from netprobe.live.locate import Failing
 
         locator = self._locator or self._new_locator()
@@ -243,7 +244,8 @@ class Session:
         unequal = bool(unlike) or (failing.errno in _MET and failing.errno != "" and not limited)
         recording = ":" not in self.address and not limited and not self.options.only_syn
         locator.run(Failing(sport, limited, odd, recording, self._met if unequal else None))
-        if failing.errno is None and not self.options.only_syn:
+        life = failing.errno is None and not self.options.only_syn
+        if life or (odd and locator.walled and not marked(self.recorder.frames, self.port)):
             from netprobe.live.pings import ping
 
             locator.ask_for_life(partial(ping, self.network, self.recorder, self.address))

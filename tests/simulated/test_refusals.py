@@ -86,3 +86,18 @@ def test_with_no_router_on_the_way_silence_is_at_the_only_hop(family: int, tmp_p
     found = diagnosed(family, [server(family, rules=(Rule("input", "drop", (22,)),), programs={80: "http"})], tmp_path)
     assert found.cause.startswith("silence")
     assert place(found) == (1, 1)
+
+
+@BOTH
+@pytest.mark.parametrize("hook", ["forward", "prerouting"])
+def test_a_filter_that_refuses_all_of_tcp_is_passed_by_pings(family: int, hook: str, tmp_path: Path) -> None:
+    row = [router(family, 1), router(family, 2, rules=(Rule(hook, "reset"),)), router(family, 3), server(family)]
+    found = diagnosed(family, row, tmp_path)
+    assert (found.cause, place(found)) == ("reset.network.firewall", (2, 2))
+
+
+@BOTH
+def test_a_host_that_refuses_all_of_tcp_and_answers_pings_is_not_passed(family: int, tmp_path: Path) -> None:
+    row = [router(family, 1), router(family, 2), server(family, rules=(Rule("input", "reset"),))]
+    found = diagnosed(family, row, tmp_path)
+    assert (found.cause, place(found)) == ("reset", (3, 3))
