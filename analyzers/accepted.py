@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.closes import proxied_handshake, unheard
-from analyzers.attempts.hops import routers
+from analyzers.attempts.hops import MOST_HOPS, routers
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.model import Fact, Placed, fact
+from analyzers.words import times
 from captures.packet import ACK, FIN, RST
 
 
@@ -19,6 +20,27 @@ class EndsAt(Placed):
 
     def text(self) -> str:
         return f"SYNs to this port are accepted from TTL {self.hop} on: what accepts stands at hop {self.hop}"
+
+
+@fact
+class TakenOnTheWay(Fact):
+    """What accepts stands nearer, out and back, than what answers other ports, at a hop where a router of another address reports
+    SYNs to those, and the hop before it reports those of this port in the same name: a device on the way takes the connections.
+
+    A box that forwards other ports only would bear the target's address itself; of flows that take another, longer way what
+    answers would come back as far.
+    """
+
+    hop: int
+    router: str
+    back: int
+    other_back: int
+
+    def text(self) -> str:
+        return (
+            f"what accepts is {times(self.back, 'router')} away, what answers other ports {self.other_back}, and SYNs to these pass "
+            f"{self.router} at hop {self.hop}: a device on the way takes connections to this port in the target's name"
+        )
 
 
 @fact
@@ -72,6 +94,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if routers(closing.ttl) == routers(synack.ttl):
         if closing.flags & (FIN | ACK):  # a bare RST may be anybody's
             yield EndsAt(frames=(synack.number,), count=0, hop=hop, hop_min=hop, hop_max=hop)
+            yield from _taken(subject, hop, synack)
         return
     router = sweeps.hop_back(routers(closing.ttl))
     nearest = min((end.ttl for path in sweeps.paths if (end := path.begins("syn-ack", "rst"))), default=hop)
@@ -81,6 +104,33 @@ def facts(subject: Subject) -> Iterator[Fact]:
             frames=(closing.number, router.report.number), count=0, what=what, ttl=closing.ttl, hop=router.hop, like=router.address,
             sender=router.address, hop_min=router.hop, hop_max=router.hop,
         )  # fmt: skip
+
+
+def _taken(subject: Subject, hop: int, synack: Segment) -> Iterator[TakenOnTheWay]:
+    sweeps, back = subject.sweeps, routers(synack.ttl)
+    here = sweeps.routers.get(hop)
+    others = [answer.segment for answer in subject.elsewhere]
+    if here is None or sweeps.own is not None or sweeps.several_ways or not others:
+        return
+    nearest = min(others, key=lambda answer: routers(answer.ttl))
+    passed = any(path.last_router(MOST_HOPS, sweeps.target) >= hop for path in sweeps.elsewhere(subject.service.port))
+    if passed and _same_before(subject, hop) and back == here.back and routers(nearest.ttl) > back + 1:
+        yield TakenOnTheWay(
+            frames=(synack.number, here.report.number, nearest.number), count=0, hop=hop, router=here.address, back=back,
+            other_back=routers(nearest.ttl),
+        )  # fmt: skip
+
+
+def _same_before(subject: Subject, hop: int) -> bool:
+    """Whether the hop before reports the port's SYNs as it does those to others; one that translates them does so in the target's
+    name."""
+    before = subject.sweeps.routers.get(hop - 1)
+    mine = [
+        router
+        for path in subject.sweeps.to(subject.service.port)
+        if (router := path.routers().get(hop - 1)) is not None
+    ]
+    return hop == 1 or (before is not None and bool(mine) and all(router.address == before.address for router in mine))
 
 
 def _behind_proxy(sweeps: Sweeps, subject: Subject, begins: int, closing: Segment | None) -> Fact:

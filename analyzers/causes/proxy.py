@@ -1,5 +1,6 @@
 """Proxies and load balancers: they accept in the target's name."""
 
+from analyzers.accepted import TakenOnTheWay
 from analyzers.after import NeverSpoke, ProxiedHandshake
 from analyzers.closed import BareReset, ClosedAfterWords, ClosedWithoutWord, MadeBefore, NotTheServers, TookItIn, WentOn
 from analyzers.inband import Forgotten, Held, StillThere
@@ -9,13 +10,14 @@ from analyzers.ssh import SshBanner, SshLastWords
 CAUSES = (
     Cause(
         "closed.target.proxy.no-backend", "a proxy or load balancer accepted but has no server that it may use",
-        "load-balancer", requires=(seen(ClosedWithoutWord, pace="at-once"),), supports=(seen(TookItIn),), excludes=(seen(NotTheServers),),
+        "load-balancer", requires=(seen(ClosedWithoutWord, pace="at-once"),), supports=(seen(TookItIn), seen(TakenOnTheWay)),
+        excludes=(seen(NotTheServers),),
         source="measured with HAProxy 2.6 (no server, all down) and docker-proxy 20.10",
     ),
     Cause(
         "closed.target.proxy.backend-failed", "a proxy accepted, tried its server for a while and gave up",
         "load-balancer", requires=(seen(ClosedWithoutWord),),
-        supports=(seen(ClosedWithoutWord, pace="three-seconds", words="read", ssh=True),),
+        supports=(seen(ClosedWithoutWord, pace="three-seconds", words="read", ssh=True), seen(TakenOnTheWay)),
         excludes=(seen(ClosedWithoutWord, pace="at-once"), seen(NotTheServers)),
         source="measured with HAProxy 2.6: 3.0 s when the server refuses, retries times connect timeout when it is silent",
     ),
