@@ -63,7 +63,7 @@ def symptom_of(attempt: Attempt, watch: Watch) -> str:
         if server_first:
             return "closed"
         return "stalled" if _gave_up(attempt) else "healthy"
-    if attempt.server_bytes:
+    if attempt.server_bytes or attempt.stream(client=False):  # a FIN ahead of lost bytes hides that they came later
         return _spoke(attempt, expected_ssh=attempt.server_port == 22 or bool(talk and talk.client.banner))
     if server_first:
         return "closed"

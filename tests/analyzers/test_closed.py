@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analyzers.model import Strength
-from tests.judge import BANNER, HANDSHAKE, by, said, verdict
+from tests.judge import BANNER, HANDSHAKE, LATER, by, said, verdict
 
 SPOKE = '+.001 > P. 1001 ack 5001 "SSH-2.0-y\\r\\n"\n'
 READ = SPOKE + "+.021 < F. 5001 ack 1012 ttl 60\n+.001 > F. 1012 ack 5002\n"
@@ -167,3 +167,12 @@ def test_an_echo_of_our_own_words_is_no_greeting(tmp_path: Path, words: str, sym
     asks = f'+.001 > P. 1001 ack 5001 "{words}\\r\\n"\n'
     gets = f'+.001 < P. 5001 ack {1003 + len(words)} "{words}\\r\\n"\n+1 > F. {1003 + len(words)} ack {5003 + len(words)}\n'
     assert verdict(tmp_path, HANDSHAKE + asks + gets).cause.split(".")[0] == symptom
+
+
+def test_words_that_come_behind_the_close_were_said_before_it(tmp_path: Path) -> None:
+    """The segment that bore them was lost, and came again."""
+    asked = '+.001 > P. 1001 ack 5001 "SSH-2.0-y\\r\\n"\n'
+    words = "HTTP/1.1 400 Bad Request"
+    late = f'+.02 < F. {5001 + len(words)} ack 1012 ttl 60\n+.2 < P. 5001 ack 1012 ttl 60 "{words}"\n'
+    found = verdict(tmp_path, HANDSHAKE + asked + late + LATER.format(9))
+    assert found.cause == "wrong-service.target.http"
