@@ -6,8 +6,8 @@ have shown with 95 % (multipath detection algorithm, Augustin et al. 2007). What
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -100,8 +100,9 @@ class Spread:
         return runs > 1 and "syn-ack" in told and not self.torn and (ordered or runs > _COMES_AND_GOES)
 
 
-def spread_of(sweeps: Sweeps, port: int) -> Spread | None:
-    """What is known of flows to the port; None when too few were asked with one TTL to tell."""
+def spread_of(sweeps: Sweeps, port: int, came: Collection[int] = ()) -> Spread | None:
+    """What is known of flows to the port; None when too few were asked with one TTL to tell. From the source ports that `came`
+    connections were accepted."""
     first: dict[int, list[Echo]] = {}
     for echo in sweeps.far(port):
         first.setdefault(echo.syn.tcp.sport, []).append(echo)
@@ -111,7 +112,9 @@ def spread_of(sweeps: Sweeps, port: int) -> Spread | None:
         if any(echo.torn for echo in echoes):
             torn += 1
         elif echoes[0].ttl == max(FAR_TTLS) and echoes[0].kind != RAN_OUT:
-            flows.append(_fared(sport, echoes))
+            fared = _fared(sport, echoes)
+            otherwise = sport in came and fared.kind.answer != "syn-ack"
+            flows.append(replace(fared, again="syn-ack", lossy=not fared.kind.answer) if otherwise else fared)
     flows.sort(key=lambda flow: flow.echo.syn.number)
     asked = sorted((echoes[0] for echoes in first.values()), key=lambda echo: echo.syn.number)
     if len(flows) < enough(1):

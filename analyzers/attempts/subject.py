@@ -31,6 +31,7 @@ _LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about 
 _AT_ONCE_NS = 1_000_000_000  # attempts this close are a burst
 
 _SIGNED = 2  # flows: one that gets no answer may be lost
+_MANY = 64  # connections of one kind that are looked up by their ports
 _IGNORED = 3  # flows of which none is answered, where silence is what tells
 
 
@@ -126,7 +127,10 @@ class Subject:
     @cached_property
     def spread(self) -> Spread | None:
         """How flows to the port fared that differ in their source port, if so many were asked that it tells."""
-        return spread_of(self.sweeps, self.service.port)
+        accepted = [group for group in self.service.groups if group.ending.synack_rows]
+        ports = self.ledger.columns["port"]
+        came = {port for group in accepted for port in ports[group.members[:_MANY], group.ending.client_side].tolist()}
+        return spread_of(self.sweeps, self.service.port, came)
 
     @cached_property
     def fork(self) -> Fork | None:

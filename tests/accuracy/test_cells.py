@@ -21,7 +21,7 @@ def test_cells_differ_and_can_be_built() -> None:
 
 
 def test_a_part_of_the_scenarios() -> None:
-    assert {cell.scenario for cell in draw(1, 20, ["router-reset", "closed.network"])} == {
+    assert {cell.scenario for cell in draw(1, 40, ["router-reset", "closed.network.firewall.injected"])} == {
         "router-reset",
         "reset-on-banner",
     }
