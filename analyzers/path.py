@@ -255,10 +255,10 @@ def _lost(lost: Vanished, mixed: bool, apart: bool) -> Iterator[Fact]:
     # Only where the next hop is not the target's is it the SYN that vanishes, and not the answer on its way back.
     before = lost.before and bool(lost.target) and lost.last + 1 < lost.target
     low, high = (lost.last or None, lost.last + 1) if before else (lost.least or None, None)
-    if lost.target == 1 and not lost.last and not mixed:
-        low = high = 1  # no router is on the way
+    alone = lost.target == 1 and not lost.last and not mixed  # no router is on the way, nor on the way back
+    low, high = (1, 1) if alone else (low, high)
     yield VanishesBeyond(
         frames=lost.frames, count=0, last=lost.last, tries=lost.tries, port=over if mixed else lost.goes_on, over=mixed,
         others_pass=bool(over) if mixed else bool(lost.goes_on) or lost.pinged, before_target=before, target=lost.target,
-        translated=bool(lost.translated) and not mixed, hop_min=low, hop_max=high, or_back=not before,
+        translated=bool(lost.translated) and not mixed, hop_min=low, hop_max=high, or_back=not before and not alone,
     )  # fmt: skip
