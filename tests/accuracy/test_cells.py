@@ -21,9 +21,11 @@ def test_cells_differ_and_can_be_built() -> None:
 
 
 def test_a_part_of_the_scenarios() -> None:
-    assert {cell.scenario for cell in draw(1, 40, ["router-reset", "closed.network.firewall.injected"])} == {
+    assert {cell.scenario for cell in draw(1, 40, ["router-reset", "closed.network"])} == {
         "router-reset",
         "reset-on-banner",
+        "router-reset-established",
+        "no-state-reset",
     }
     assert draw(1, 20, ["no-such"]) == []
 
