@@ -24,7 +24,8 @@ CLASSES = {
     "half-open": "silent",
     "not-sent": "not-sent",
 }
-BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
+# What is true as well when a race or chance has it so: every try of an attempt lost; the client's words behind the server's greeting.
+BY_CHANCE = {"loss": "silence.network.path.loss", "reset-on-banner-one-sided": "closed.network.firewall.one-sided"}
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ import pytest
 
 from netprobe import lab
 from netprobe.lab.scenario import options
+from tests.accuracy.score import BY_CHANCE
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.lab
 
 SCENARIOS = [(name, int(family)) for name in lab.names() for family in options(name)["family"]]
 NEEDS_NEWER = ("needs OpenSSH",)  # a scenario that this machine's daemons cannot make is left out by name
-BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
 # What is found by asking on the connection itself: the cause, and how far the place may lie beside the hop, None for no place.
 INSIDE: dict[str, tuple[str, tuple[int, int] | None]] = {
     "silent-service": ("mute.target", (0, 0)),

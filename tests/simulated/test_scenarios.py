@@ -11,11 +11,11 @@ from netprobe.lab.scenario import Scenario, options
 from netprobe.live.diagnosis import ask, judge
 from netprobe.live.session import Options
 from netprobe.live.target import Target
+from tests.accuracy.score import BY_CHANCE
 from tests.simulated.network import Simulated
 from tests.simulated.scenarios import Inexpressible, world
 
 INEXPRESSIBLE = {"haproxy-no-server", "haproxy-some-down", "synproxy-closed", "synproxy-dead", "synproxy-open"}
-BY_CHANCE = {"loss": "silence.network.path.loss"}  # an attempt of which every try was lost
 CASES = [(name, family) for name in lab.names() if name not in INEXPRESSIBLE for family in options(name)["family"]]
 
 
