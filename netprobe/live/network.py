@@ -87,6 +87,7 @@ class Kernel:
         self._recorder: Recorder | None = None
         self._raw: socket.socket | None = None
         self._held: list[socket.socket] = []
+        self._lent: set[int] = set()  # held by a connection of ours instead
 
     def now(self) -> float:
         return time.monotonic()
@@ -112,6 +113,7 @@ class Kernel:
         for one in [one for one in self._held if plan.sport and one.getsockname()[1] == plan.sport]:
             self._held.remove(one)
             one.close()
+            self._lent.add(plan.sport)
         return Flow(self._address, plan, self._source, self._device, ask_errors=self._recorder is None)
 
     def send(self, packet: bytes) -> str:
@@ -142,7 +144,7 @@ class Kernel:
             one.bind((self._source, port or 0))
 
     def hold(self, port: int = 0) -> int:
-        if port and port in [one.getsockname()[1] for one in self._held]:
+        if port and (port in self._lent or port in [one.getsockname()[1] for one in self._held]):
             return port
         held = socket.socket(self._family, socket.SOCK_STREAM)
         self._held.append(held)
