@@ -173,7 +173,8 @@ class Nearest:
 
 
 def nearest(sweeps: Sweeps, spread: Spread, port: int) -> Nearest | None:
-    """From which hop on SYNs are refused, where the flow does not decide it; None where none was that did not go all the way.
+    """From which hop on SYNs are refused, where the flow does not decide it; None where none was that did not go all the way, or none
+    that did, so that it is not known what share of them is.
 
     All hops before the smallest TTL are left open where too few came that far. A packet filter refuses what it forwards from the
     next TTL on, a stack at its own hop.
@@ -181,7 +182,13 @@ def nearest(sweeps: Sweeps, spread: Spread, port: int) -> Nearest | None:
     asked = [echo for path in sweeps.to(port) for echo in path.echoes]
     asked += [echo for to, echo in sweeps.singles if to == port and not echo.shape]
     first = min((echo for echo in asked if echo.kind == "rst"), key=lambda echo: echo.ttl, default=None)
-    if first is None or first.answer is None or first.ttl in FAR_TTLS or spread.fixed is not False:
+    if (
+        first is None
+        or first.answer is None
+        or first.ttl in FAR_TTLS
+        or spread.fixed is not False
+        or not spread.of("rst")
+    ):
         return None
     spared = sum(bool(echo.kind) for echo in asked if echo.ttl == first.ttl - 1)
     low = first.ttl - (reflection(first.syn, first.answer) != "copied")

@@ -167,6 +167,12 @@ def test_a_drop_on_one_way_is_told_from_a_way_without_route(tmp_path: Path) -> N
     assert verdict(tmp_path, CAME + flows(*LOST) + splits + other + control + NEXT + HUNG).cause == "silence"
 
 
+def test_by_chance_is_no_place_where_no_flow_is_refused(tmp_path: Path) -> None:
+    """Connections are refused, a swept SYN too, of the flows none: what share of them turn or chance refuses is not known."""
+    found = verdict(tmp_path, REFUSED + CONTROL + flows(*(OPEN,) * 11, again=(CLOSED,)) + WAY_IN)
+    assert "by turn or chance, and there" not in said(found)
+
+
 WELL = "".join(
     by(port, "+.1 > S 3000\n+.02 < S. 7000 ack 3001 ttl 61\n+.01 > . 3001 ack 7001\n") for port in (50_003, 50_004)
 )
