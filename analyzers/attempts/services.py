@@ -96,10 +96,8 @@ def _sweep(ledger: Ledger, groups: list[Group]) -> list[Group]:
     for group in groups:
         if group.ending.syn_rows:
             member = int(group.members[0])
-            ttl, client = (
-                ledger.cell("ttl", member, group.ending.syn_rows[0]),
-                ledger.address(member, group.ending.client_side),
-            )
+            ttl = ledger.cell("ttl", member, group.ending.syn_rows[0])
+            client = ledger.address(member, group.ending.client_side)
             if ttl <= MOST_HOPS:
                 by_client[client].append((ttl, group))
             else:

@@ -127,6 +127,8 @@ class Subject:
     @cached_property
     def spread(self) -> Spread | None:
         """How flows to the port fared that differ in their source port, if so many were asked that it tells."""
+        if not self.sweeps.singles:
+            return None
         accepted = [group for group in self.service.groups if group.ending.synack_rows]
         ports = self.ledger.columns["port"]
         came = {port for group in accepted for port in ports[group.members[:_MANY], group.ending.client_side].tolist()}

@@ -47,9 +47,7 @@ class Line:
     heard: bool = False
     trip_s: float = 0.0
     reset: bool = False
-    alone: int = (
-        0  # the number of a probe behind which no other was sent: without SACK only that one's answer can be told
-    )
+    alone: int = 0  # a probe behind which no other was sent: without SACK only that one's answer can be told
     answered: dict[int, str] = field(default_factory=dict)  # by number of the first byte: reported, or acknowledged
 
     @property

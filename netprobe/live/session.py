@@ -177,7 +177,7 @@ class Session:
             second = self._start(self._second(first))
             self._wait([second], second.plan.patience_s + second.plan.listen_s)
         unlike = self._unlike() if came_up else 0
-        if unlike and self.options.budget > len(self.flows):
+        if unlike and self._asked < self.options.budget:
             self._wait([self._start(self._plan("hear")._replace(sport=unlike))], _SILENT_S)
         if not came_up or unlike or self.options.trace:
             self._locate(unlike)
@@ -206,7 +206,7 @@ class Session:
     def _another(self, speaks: str = "no") -> Flow | None:
         """One more connection to the port on which nothing is said, as long as the budget lasts. One that is `deaf` never comes up:
         no pause is due before the next."""
-        if sum(flow.plan.port == self.port for flow in self.flows) >= self.options.budget:
+        if self._asked >= self.options.budget:
             return None
         if speaks != "deaf":
             self._pause(_REPEAT_S)
@@ -221,7 +221,12 @@ class Session:
         if not self._has_way():
             return 0
         self._locator = self._locator or self._new_locator()
-        return self._locator.unlike(self._met, sum(flow.plan.port == self.port for flow in self.flows))
+        return self._locator.unlike(self._met, self._asked)
+
+    @property
+    def _asked(self) -> int:
+        """How many connections to the port were begun."""
+        return sum(flow.plan.port == self.port for flow in self.flows)
 
     def _has_way(self) -> bool:
         """Whether there are hops to ask, and packets can be seen: none lead to an address of this host."""
