@@ -114,8 +114,8 @@ class ConnectionsWell(Fact):
 
     def text(self) -> str:
         return (
-            f"all {times(self.connections, 'connection')} went well; of the SYNs that were sent beside them, each from a source port of its "
-            f"own, {self.failed} did not"
+            f"all {times(self.connections, 'connection')} went well; of the SYNs that were sent beside them, each from a source port "
+            f"of its own, {self.failed} did not"
         )
 
 
