@@ -174,9 +174,8 @@ def test_a_scan_costs_a_few_frames_for_each_port(tmp_path: Path) -> None:
         f"+.01 > port {port} S 1000 tos 0x48\n+.01 < port {port} R. 0 ack 1001 tos 0x48 win 0\n" for port in ports
     )
     path = write_pcap(tmp_path / "scan.pcap", packets(script))
-    with replay([str(path)]) as done:
-        with patch.object(done, "recall", wraps=done.recall) as read:
-            found = done.services(Filters().choose(done.ledger))
-            assert {done.verdict(service).cause for service in found} == {"reset"}
+    with replay([str(path)]) as done, patch.object(done, "recall", wraps=done.recall) as read:
+        found = done.services(Filters().choose(done.ledger))
+        assert {done.verdict(service).cause for service in found} == {"reset"}
     assert len(found) == len(ports)
     assert 0 < read.call_count <= 2 * (len(ports) + compared)
