@@ -9,7 +9,7 @@ from analyzers.attempts.subject import Subject
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.model import Fact, Placed, fact
 from analyzers.words import times
-from captures.packet import ACK, FIN, RST
+from captures.flags import ACK, FIN, RST
 
 
 @fact

@@ -12,7 +12,7 @@ from analyzers.attempts.symptoms import closed_by_server
 from analyzers.attempts.talk import greeting, listen
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line, times
-from captures.packet import FIN, RST, SYN
+from captures.flags import FIN, RST, SYN
 
 _AT_ONCE_NS = 1_000_000_000
 _SLOW_NS = 900_000_000  # between the lines of a tarpit

@@ -15,7 +15,7 @@ from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 from analyzers.words import duration, first_line
-from captures.packet import ACK, FIN, RST
+from captures.flags import ACK, FIN, RST
 
 _AT_ONCE_NS = 1_000_000_000
 _PACES = ((2_900_000_000, 3_300_000_000, "three-seconds"), (4_900_000_000, 5_300_000_000, "five-seconds"))

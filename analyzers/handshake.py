@@ -7,7 +7,7 @@ from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, Placed, fact
 from analyzers.words import duration, times
-from captures.packet import RST, SYN
+from captures.flags import RST, SYN
 
 
 @fact

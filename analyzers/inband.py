@@ -15,7 +15,7 @@ from analyzers.attempts.reflection import marks, reflection
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import times
-from captures.packet import ACK, RST
+from captures.flags import ACK, RST
 
 _SURE = 2  # connections, or tries: one answer may be lost, and one connection forgotten by chance
 _LARGE = 512  # bytes: of a probe that asks for the size, or of words that may be lost for theirs

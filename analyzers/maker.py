@@ -21,7 +21,7 @@ from analyzers.attempts.surroundings import Answer
 from analyzers.attempts.sweeps import Sweeps
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import duration, times
-from captures.packet import RST
+from captures.flags import RST
 
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be halved
 _CROWD = 3

@@ -14,7 +14,7 @@ from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.vanish import Vanished
 from analyzers.model import Fact, Placed, Void, fact
 from analyzers.words import times
-from captures.packet import RST
+from captures.flags import RST
 
 
 @fact

@@ -12,7 +12,7 @@ from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.model import Fact, fact
 from analyzers.words import duration, times
-from captures.packet import ACK, RST
+from captures.flags import ACK, RST
 
 
 @fact

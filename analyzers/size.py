@@ -12,7 +12,7 @@ from analyzers.attempts.services import Group
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.talk import listen
 from analyzers.model import Fact, fact
-from captures.packet import RST
+from captures.flags import RST
 
 _SMALL = 536  # payload bytes: RFC 9293 section 3.7.1, allowed where nobody says otherwise
 _LEAST = 500  # bytes of one side that got lost: fewer were not so for their size

@@ -11,7 +11,7 @@ from analyzers.attempts.reflection import reflection
 from analyzers.attempts.subject import Subject
 from analyzers.attempts.trigger import Trigger
 from analyzers.model import Fact, Placed, Void, fact
-from captures.packet import ACK, RST
+from captures.flags import ACK, RST
 
 
 @fact

@@ -3,18 +3,6 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from captures.flags import ACK as ACK
-from captures.flags import CWR as CWR
-from captures.flags import ECE as ECE
-from captures.flags import FIN as FIN
-from captures.flags import INBOUND as INBOUND
-from captures.flags import OUTBOUND as OUTBOUND
-from captures.flags import PSH as PSH
-from captures.flags import RST as RST
-from captures.flags import SYN as SYN
-from captures.flags import URG as URG
-from captures.flags import flag_letters as flag_letters
-
 Address = IPv4Address | IPv6Address
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from analyzers.attempts.columns import UNKNOWN
 from analyzers.attempts.ending import Ending
 from analyzers.attempts.ledger import Ledger
-from captures.packet import ACK, FIN, RST, SYN, Address, Packet, Tcp, decode
+from captures.flags import ACK, FIN, RST, SYN
+from captures.packet import Address, Packet, Tcp, decode
 
 Recall = Callable[[int, int, int], bytes]
 """`recall(file, at, length)`: the captured bytes of a frame, by the file it came from and its position there."""

@@ -1,7 +1,7 @@
 """How an accepted connection stopped: how long the server had held it, and whether what ended it can be the server's."""
 
 from analyzers.attempts.attempt import Attempt, Segment, asked
-from captures.packet import ACK, FIN, RST, SYN
+from captures.flags import ACK, FIN, RST, SYN
 
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be compared
 _WINDOW = 1 << 20  # bytes: no number of the same connection is farther off

@@ -8,7 +8,7 @@ from analyzers.attempts.attempt import Attempt, Segment, asked
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.strays import Strays, about
-from captures.packet import ACK, FIN, RST, SYN
+from captures.flags import ACK, FIN, RST, SYN
 
 _RECORD_ROUTE, _FIRST_PLACE = 7, 4
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from analyzers.attempts.columns import UNKNOWN
-from captures.packet import ACK, FIN, RST, SYN
+from captures.flags import ACK, FIN, RST, SYN
 
 _MAX_AHEAD = 65_535  # an acknowledging segment may lie this far behind what was captured and still be the client's
 

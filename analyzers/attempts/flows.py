@@ -11,8 +11,8 @@ import numpy as np
 from analyzers.attempts.columns import Array, Growing, distinct, mix
 from analyzers.attempts.slots import Slots
 from captures import native
+from captures.flags import ACK, RST, SYN
 from captures.native import address
-from captures.packet import ACK, RST, SYN
 from captures.table import PacketTable
 
 _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import kind_of
-from captures.packet import ACK, RST, SYN
+from captures.flags import ACK, RST, SYN
 
 _SACK = 5
 

@@ -10,7 +10,8 @@ from analyzers.attempts.course import Sent, course
 from analyzers.attempts.ending import Ending, Step, client_side_of, tell
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.track import Tracker
-from captures.packet import FIN, RST, SYN, Address
+from captures.flags import FIN, RST, SYN
+from captures.packet import Address
 
 _MAX_AHEAD = 65_535
 

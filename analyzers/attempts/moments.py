@@ -8,7 +8,7 @@ from analyzers.attempts.columns import Array
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.services import Group
 from analyzers.attempts.symptoms import Watch
-from captures.packet import FIN, RST
+from captures.flags import FIN, RST
 
 _ASKED_NS = [10**6 * ms for ms in (1000, 2900, 3000, 3200, 3301, 4900, 5301, 119_999, 120_061)]  # that matter anywhere
 

@@ -12,7 +12,8 @@ from analyzers.attempts.attempt import Segment
 from analyzers.attempts.echoes import Echo
 from analyzers.attempts.reflection import DSCP
 from analyzers.attempts.sweeps import Path
-from captures.packet import Ip, Packet, Tcp, flag_letters
+from captures.flags import flag_letters
+from captures.packet import Ip, Packet, Tcp
 
 NONE = "none"  # how an option reads that is not there
 _OPTIONS = {

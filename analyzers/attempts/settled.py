@@ -9,7 +9,7 @@ h(new top) - h(old top) for a mixing function h only if every end but the last i
 import numpy as np
 
 from analyzers.attempts.columns import Array, Growing
-from captures.packet import ACK, FIN, RST, SYN
+from captures.flags import ACK, FIN, RST, SYN
 from captures.table import PacketTable
 
 _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)

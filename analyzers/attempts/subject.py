@@ -24,7 +24,7 @@ from analyzers.attempts.sweeps import Sweeps
 from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
 from analyzers.attempts.trigger import Trigger, agreed, triggers
 from analyzers.attempts.vanish import Vanished, vanished
-from captures.packet import RST
+from captures.flags import RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second

@@ -15,8 +15,8 @@ from analyzers.attempts.keep import chosen_rows
 from analyzers.attempts.payload import payload_marks
 from analyzers.attempts.settled import count_settled
 from captures import native
+from captures.flags import FIN, RST, SYN
 from captures.native import address
-from captures.packet import FIN, RST, SYN
 from captures.table import PacketTable, joined
 
 _FARTHEST = (1 << 31) - 1  # kept positions that lie farther are kept as this

@@ -13,7 +13,7 @@ from analyzers.attempts.attempt import Attempt, Segment
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.inband import Probe, old, probes
-from captures.packet import FIN, RST
+from captures.flags import FIN, RST
 
 _SLACK_NS = 100_000_000
 _TWICE = 2

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from analyzers.attempts.hops import MOST_HOPS, routers
-from captures.packet import ACK, FIN, OUTBOUND, PSH, RST, SYN, decode
+from captures.flags import ACK, FIN, OUTBOUND, PSH, RST, SYN
+from captures.packet import decode
 from netprobe.live.craft import WINDOW, Ends, packet, segment
 from netprobe.live.flow import Flow
 from netprobe.live.heard import RAW

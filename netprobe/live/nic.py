@@ -6,7 +6,7 @@ is not handed out, but some link types tell it (`Nic.direction`).
 
 from typing import NamedTuple
 
-from captures.packet import INBOUND, OUTBOUND
+from captures.flags import INBOUND, OUTBOUND
 from netprobe.errors import BadTarget, NotAllowed
 
 ETHERNET, COOKED = 1, 113

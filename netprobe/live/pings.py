@@ -7,7 +7,8 @@ number is the TTL, and the checksum is the same in all, as balancers may look at
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.pings import REPLY
-from captures.packet import INBOUND, decode
+from captures.flags import INBOUND
+from captures.packet import decode
 from netprobe.live.craft import Ends, datagram, echo, packet
 from netprobe.live.network import Network, Recording
 

@@ -8,7 +8,8 @@ RST is no late answer to it. Where an acknowledgement is enough, the kernel is k
 from collections.abc import Callable, Iterable, Iterator
 
 from analyzers.attempts.hops import MOST_HOPS
-from captures.packet import ACK, FIN, OUTBOUND, RST, SYN, Tcp, decode
+from captures.flags import ACK, FIN, OUTBOUND, RST, SYN
+from captures.packet import Tcp, decode
 from netprobe.live.craft import Ends
 from netprobe.live.flow import Flow
 from netprobe.live.heard import RAW

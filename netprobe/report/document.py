@@ -13,7 +13,7 @@ from analyzers.attempts.ending import icmp_class
 from analyzers.attempts.services import Service
 from analyzers.attempts.talk import Talk, Voice, listen
 from analyzers.model import Verdict
-from captures.packet import RST
+from captures.flags import RST
 from netprobe.replay.run import Replay, Source
 from netprobe.report.community import community_id
 from netprobe.report.path_document import way_object

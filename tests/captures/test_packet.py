@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
-from captures.packet import Icmp, Ip, Packet, Tcp, decode, decode_ip, flag_letters
+from captures.flags import flag_letters
+from captures.packet import Icmp, Ip, Packet, Tcp, decode, decode_ip
 from tests.captures.carriers import CARRIERS, every_frame
 from tests.craft import damaged, icmp_error, ip, ipv4, law, tcp
 

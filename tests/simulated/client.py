@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from captures.packet import INBOUND, OUTBOUND
+from captures.flags import INBOUND, OUTBOUND
 from netprobe.live.recorder import Frame
 from tests.simulated.filter import meets, refuse
 from tests.simulated.host import stack_refusal

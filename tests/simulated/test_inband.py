@@ -6,7 +6,8 @@ import pytest
 
 from analyzers.attempts.hops import MOST_HOPS
 from analyzers.model import Strength, Verdict
-from captures.packet import OUTBOUND, Packet, decode_ip
+from captures.flags import OUTBOUND
+from captures.packet import Packet, decode_ip
 from netprobe.live.diagnosis import ask, judge
 from netprobe.live.session import Options
 from netprobe.live.target import Target

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from captures.packet import INBOUND, Packet, decode_ip
+from captures.flags import INBOUND
+from captures.packet import Packet, decode_ip
 from tests.simulated.chain import CLIENT, NOBODY, PUBLIC, SERVER, client, joined, router, router_address, server
 from tests.simulated.network import Simulated
 from tests.simulated.packets import ACK, FIN, SYN, Datagram, Tcp, written

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from analyzers.model import Strength, Verdict
-from captures.packet import FIN, SYN, decode
+from captures.flags import FIN, SYN
+from captures.packet import decode
 from netprobe.live.diagnosis import ask, judge
 from netprobe.live.heard import RAW
 from netprobe.live.session import Options

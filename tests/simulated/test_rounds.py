@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from analyzers.attempts.hops import MDA_FLOWS
-from captures.packet import ACK, INBOUND, OUTBOUND, SYN, decode
+from captures.flags import ACK, INBOUND, OUTBOUND, SYN
+from captures.packet import decode
 from netprobe import lab
 from netprobe.lab.scenario import Scenario
 from netprobe.live.diagnosis import ask, judge

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from analyzers.attempts.hops import FAR_TTLS
-from captures.packet import OUTBOUND, SYN, decode
+from captures.flags import OUTBOUND, SYN
+from captures.packet import decode
 from netprobe import lab
 from netprobe.live.heard import RAW
 from netprobe.live.session import Options, Session

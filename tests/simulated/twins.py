@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from captures.packet import OUTBOUND, Packet, decode
+from captures.flags import OUTBOUND
+from captures.packet import Packet, decode
 from netprobe.lab.scenario import Scenario
 from netprobe.live.heard import RAW
 from netprobe.live.recorder import Frame

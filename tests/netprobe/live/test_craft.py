@@ -4,7 +4,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 
-from captures.packet import ACK, PSH
+from captures.flags import ACK, PSH
 from netprobe.live.craft import Ends, datagram, echo, packet, recorded, segment
 from tests.notation import CLIENT4, CLIENT6, SERVER4, SERVER6
 
