@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from netprobe.live.session import Options
+    from netprobe.live.options import Options
     from netprobe.live.target import Target
 
 

@@ -44,7 +44,7 @@ def command(
     """
     shows = ("verdict", "path") if with_path else ("verdict",)
     found = wanted(targets, family or 0, port, numeric)
-    from netprobe.live.session import Options
+    from netprobe.live.options import Options
 
     options = Options(wait, budget, source, device, only_syn, controls=controls)
     sys.exit(run(found, options, path, as_json, numeric, shows))

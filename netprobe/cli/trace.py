@@ -46,7 +46,7 @@ def command(
     if reason := _unable(found[0].addresses[0]):
         click.echo(f"netprobe: {reason}", err=True)
         sys.exit(3)
-    from netprobe.live.session import Options
+    from netprobe.live.options import Options
 
     options = Options(
         source=source,

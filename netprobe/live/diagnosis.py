@@ -10,8 +10,10 @@ from os.path import splitext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netprobe.live.network import Kernel, Network
-from netprobe.live.session import Options, Session, Tell
+from netprobe.live.options import Options
+from netprobe.live.session import Session
 from netprobe.live.target import Target
+from netprobe.live.wire import Tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,16 +73,16 @@ def ask(
         session.run()
         context = session.context()
         kept = None
-        if session.recorder is not None:
+        if session.wire.recorder is not None:
             from netprobe.live import evidence
             from netprobe.live.heard import senders
             from netprobe.live.names import names_of
 
             chosen = path if path is None or number == 0 else f"-{number + 1}".join(splitext(path))
-            frames = session.recorder.frames
+            frames = session.wire.recorder.frames
             wanted = options.names and not session.interrupted
             data = evidence.pcapng(
-                frames, context, session.recorder.dropped, names_of(senders(frames)) if wanted else {}
+                frames, context, session.wire.recorder.dropped, names_of(senders(frames)) if wanted else {}
             )
             kept = evidence.keep(data, context, chosen)
         yield Asked(address, context, kept, session.interrupted)

@@ -11,7 +11,7 @@ from random import Random
 
 from analyzers.model import Strength, Verdict
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from tests.simulated.draft import PORT, Truth, begun, built, detours, holding
 from tests.simulated.failures import chosen

@@ -16,7 +16,7 @@ from analyzers.causes import CAUSES
 from analyzers.diagnose import ANALYZERS, subject_of
 from analyzers.model import Cause, Fact, Match, Placed, seen
 from netprobe.live.diagnosis import ask
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from netprobe.replay.run import replay
 from netprobe.words.rates import condition

@@ -9,7 +9,7 @@ from analyzers.model import Strength, Verdict
 from captures.flags import OUTBOUND
 from captures.packet import Packet, decode_ip
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from tests.simulated.chain import SERVER, client, joined, router, server
 from tests.simulated.network import Simulated

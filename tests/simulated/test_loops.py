@@ -7,7 +7,7 @@ import pytest
 
 from netprobe import lab
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from tests.simulated.chain import SERVER, client, joined, router, server
 from tests.simulated.network import Simulated

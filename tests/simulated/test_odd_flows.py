@@ -10,7 +10,7 @@ from captures.flags import FIN, SYN
 from captures.packet import decode
 from netprobe.live.diagnosis import ask, judge
 from netprobe.live.heard import RAW
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from tests.simulated.chain import SERVER, client, joined, router, router_address, server
 from tests.simulated.draft import EVERY

@@ -14,7 +14,8 @@ from netprobe.lab.scenario import Scenario
 from netprobe.live.diagnosis import ask, judge
 from netprobe.live.heard import RAW
 from netprobe.live.locate import CONTROL_PORT, MORE_PORTS
-from netprobe.live.session import Options, Session
+from netprobe.live.options import Options
+from netprobe.live.session import Session
 from netprobe.live.target import Target
 from netprobe.words import advice
 from tests.simulated.chain import SERVER, client, joined, router, server
@@ -32,7 +33,7 @@ def test_a_reset_is_asked_again_at_once_in_both_families(family: int) -> None:
     began = network.now()
     session = Session("box", SERVER[family], 22, Options(), lambda line: None, network)
     session.run()
-    assert [flow.plan.port for flow in session.flows] == [22, CONTROL_PORT, 22, 22, 22]
+    assert [flow.plan.port for flow in session.wire.flows] == [22, CONTROL_PORT, 22, 22, 22]
     assert network.now() - began < 0.5  # no pause for a limiter, only for signed SYNs that get no answer
 
 
@@ -91,7 +92,7 @@ def test_what_does_not_depend_on_an_answer_is_not_asked_after_it(
     )
     session.run()
     began = [frame.ts_ns for frame in network.frames if frame.direction == OUTBOUND]
-    trip_ns = session.flows[0].after_ns
+    trip_ns = session.wire.flows[0].after_ns
     assert 1 + sum(later - earlier > 0.8 * trip_ns for earlier, later in pairwise(began)) == rounds
 
 
@@ -104,7 +105,7 @@ def test_an_answer_after_all_patience_is_heard_all_the_same(monkeypatch: pytest.
     leave, lost = simulated.leave, []
 
     def lossy(name: str, datagram: Datagram, to: str) -> None:
-        third = session.flows[2].local_port if len(session.flows) > 2 else -1
+        third = session.wire.flows[2].local_port if len(session.wire.flows) > 2 else -1
         if isinstance(datagram.body, Tcp) and datagram.body.sport == third and len(lost) < 2:
             lost.append(datagram)
         else:
@@ -113,8 +114,8 @@ def test_an_answer_after_all_patience_is_heard_all_the_same(monkeypatch: pytest.
     monkeypatch.setattr(simulated, "leave", lossy)
     session.run()
     assert len(lost) == 2
-    assert session.flows[2].after_ns > session.flows[2].plan.patience_s * 1e9
-    assert session.flows[2].errno == ""
+    assert session.wire.flows[2].after_ns > session.wire.flows[2].plan.patience_s * 1e9
+    assert session.wire.flows[2].errno == ""
 
 
 class Counting(Simulated):
@@ -154,7 +155,7 @@ def test_a_trace_sends_nothing_where_the_connection_did_not_leave(name: str) -> 
 def test_a_trace_asks_nothing_ahead_of_an_answer_from_near(delay_ms: int, ahead: bool) -> None:
     """Whoever limits ICMP errors, and is near, is asked as little as may be."""
     network, session = traced(lab.load("router-reject", delay_ms=delay_ms))
-    first = session.flows[0]
+    first = session.wire.flows[0]
     assert network.wanted
     assert (network.wanted[0][0] - BEGIN_NS < (first.started * 1e9 + first.after_ns)) is ahead
 
@@ -172,9 +173,9 @@ def test_a_connection_that_fared_unlike_the_way_asked_ahead_has_its_own_asked() 
             for frame in network.frames
             if frame.direction == INBOUND
         )
-        if session.flows[0].errno and accepted:
+        if session.wire.flows[0].errno and accepted:
             unlike += 1
-            assert more[0] == session.flows[0].local_port
+            assert more[0] == session.wire.flows[0].local_port
             assert len(network.flows(CONTROL_PORT, refused)) >= MDA_FLOWS
     assert unlike
 

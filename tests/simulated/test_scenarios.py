@@ -9,7 +9,7 @@ from analyzers.model import Verdict
 from netprobe import lab
 from netprobe.lab.scenario import Scenario, options
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from tests.accuracy.score import BY_CHANCE
 from tests.simulated.network import Simulated

@@ -1,5 +1,6 @@
 """Which flows a live diagnosis asks beside its connections, and what comes of it, in networks that deal them out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,15 @@ from analyzers.attempts.hops import FAR_TTLS
 from captures.flags import OUTBOUND, SYN
 from captures.packet import decode
 from netprobe import lab
+from netprobe.live.flow import Flow
 from netprobe.live.heard import RAW
-from netprobe.live.session import Options, Session
+from netprobe.live.options import Options
+from netprobe.live.session import Session
 from netprobe.live.spread import MOST_FLOWS
 from tests.simulated.chain import SERVER, client, joined, router, server
 from tests.simulated.network import Simulated
 from tests.simulated.rows import Forward, Link, Node, Rule
+from tests.simulated.scenarios import world
 from tests.simulated.test_scenarios import diagnosed
 from tests.simulated.world import World
 
@@ -38,6 +42,18 @@ def asked(net: World, family: int = 4) -> dict[int, set[int]]:
         if frame.direction == OUTBOUND and got.ip is not None and got.tcp is not None and plain and got.tcp.dport == 22:
             out.get(got.ip.ttl, set()).add(got.tcp.sport)
     return out
+
+
+class Watched(Simulated):
+    """Sends no SYN from the port of a connection that came up, or that still may."""
+
+    of: Sequence[Flow] = ()
+
+    def send(self, packet: bytes) -> str:
+        if packet[9] == 6 and packet[33] & SYN:
+            waits = [flow for flow in self.of if flow.errno == "" or (flow.errno is None and not flow.finished)]
+            assert int.from_bytes(packet[20:22]) not in [flow.local_port for flow in waits]
+        return super().send(packet)
 
 
 def single(**does: object) -> World:
@@ -115,6 +131,20 @@ def test_machines_are_told_by_their_host_keys(tmp_path: Path) -> None:
     assert {verdict.cause for verdict in found} <= {"reset.backend", "reset.backend.filter", "healthy.ssh"}
 
 
+@pytest.mark.parametrize("name", ["balancer-by-chance", "ecmp-one-branch-drops", "loss"])
+def test_no_connection_of_ours_is_disturbed_by_syns_from_its_port(name: str) -> None:
+    """One that became a connection may have been accepted now, or may yet be."""
+    scenario = lab.load(name)
+    met = set()
+    for seed in range(12):
+        network = Watched(world(scenario, seed), scenario.target)
+        session = Session("box", scenario.target, scenario.port, Options(), lambda line: None, network)
+        network.of = session.wire.flows
+        session.run()
+        met |= {flow.errno for flow in session.wire.flows if flow.plan.sport}
+    assert met
+
+
 def test_a_flow_that_fails_where_connections_do_not_becomes_a_connection() -> None:
     """From the same source port, so that it is dealt to the same machine; behind a guard against so many SYNs none does."""
     tried = []
@@ -122,7 +152,7 @@ def test_a_flow_that_fails_where_connections_do_not_becomes_a_connection() -> No
         network = Simulated(net, SERVER[4])
         session = Session("box", SERVER[4], 22, Options(), lambda line: None, network)
         session.run()
-        tried.append([(flow.errno, flow.plan.sport == flow.local_port) for flow in session.flows])
+        tried.append([(flow.errno, flow.plan.sport == flow.local_port) for flow in session.wire.flows])
     well = [("", False)] * 3
     assert tried[1] == well
     assert tried[0][:4] == [*well, ("ECONNREFUSED", True)]

@@ -6,7 +6,7 @@ import pytest
 
 from analyzers.model import Strength, Verdict
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from tests.simulated.chain import SERVER, client, joined, router, router_address, server
 from tests.simulated.network import Simulated

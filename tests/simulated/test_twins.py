@@ -6,7 +6,7 @@ import pytest
 
 from netprobe import lab
 from netprobe.live.diagnosis import ask, judge
-from netprobe.live.session import Options
+from netprobe.live.options import Options
 from netprobe.live.target import Target
 from tests.simulated.network import Simulated
 from tests.simulated.scenarios import world
