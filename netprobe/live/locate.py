@@ -191,8 +191,9 @@ class Locator:
             return []
         mine = self._ways.get(self._port)
         mine = mine if mine is not None and mine.heard else None
-        if self._spread.lost and mine is not None and mine.end and mine.sport != self._spread.lost:
-            self._ways[self._port] = self._way(self._port, self._spread.lost)
+        lost = 0 if self._spread.lost in self._tracer.met else self._spread.lost  # a connection from there was answered
+        if lost and mine is not None and mine.end and mine.sport != lost:
+            self._ways[self._port] = self._way(self._port, lost)
             return [self._ways[self._port]]
         return self._spread.wanted(mine)
 
