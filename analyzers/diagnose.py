@@ -25,6 +25,7 @@ from analyzers import (
     spread,
     ssh,
     stalled,
+    swallowed,
     trigger,
     unreachable,
 )
@@ -44,7 +45,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
     size.facts, after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, accepted.facts, shapes.facts,
-    inband.facts, trigger.facts, receipts.facts,
+    inband.facts, swallowed.facts, trigger.facts, receipts.facts,
 )  # fmt: skip
 
 

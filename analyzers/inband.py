@@ -69,34 +69,6 @@ class Held(Fact):
 
 
 @fact
-class SizeLimit(Placed):
-    """On the stuck connection large segments are reported up to hop `last` and not from the next on, small ones sent at once
-    behind them are."""
-
-    size: int
-    last: int
-    beyond: int  # the smallest TTL at which only small ones were heard of, 0 when only those that go all the way tell
-    tries: int
-
-    def text(self) -> str:
-        small = "single bytes sent right behind them are acknowledged"
-        if not self.beyond:
-            return f"{times(self.tries, 'segment')} of {self.size} bytes got no answer, {small}"
-        upto = f"get as far as hop {self.last}" if self.last else "do not even get to hop 1"
-        return f"segments of {self.size} bytes {upto}, with TTL {self.beyond} and above they vanish ({times(self.tries, 'try')}); {small}"
-
-
-@fact
-class LargePassed(Fact):
-    """A segment as large as the one that is stuck was acknowledged: its size is not the reason."""
-
-    size: int
-
-    def text(self) -> str:
-        return f"old bytes in a segment of {self.size} bytes are acknowledged: large ones pass"
-
-
-@fact
 class LostInside(Placed):
     """Old bytes on a connection that is open to this side are reported up to hop `last`, and none that go farther is heard of, though
     SYNs are reported by hop `beyond`, or accepted there. `nearer` when that is not where they are accepted."""
@@ -121,7 +93,6 @@ def facts(subject: Subject) -> Iterator[Fact]:
         answers = [p for p in probes if p.answer is not None and not p.answer.has(RST)]
         if answers and not proxied_handshake(attempt):
             yield from _still(subject, attempt, sizes[attempt.index], answers, probes, not reset)
-        yield from _sizes(probes)
     proxied = any(proxied_handshake(attempt) for attempt, _ in found)
     if found and not proxied and not any(probe.answer is not None for _, probes in found for probe in probes):
         yield from _lost(subject, [probe for _, probes in found for probe in probes])
@@ -210,44 +181,3 @@ def _forgotten(found: Sequence[tuple[Attempt, list[Probe]]], sizes: Mapping[int,
         frames=tuple(number for _, probe, answer in resets for number in (probe.segment.number, answer.number)),
         count=count, shown=marks(resets[0][1].segment), sure=count == asked_of >= _SURE and plain and bool(had),
     )  # fmt: skip
-
-
-def _sizes(probes: Sequence[Probe]) -> Iterator[Fact]:
-    size = max((probe.size for probe in probes), default=0)
-    large = [probe for probe in probes if probe.size == size]
-    passed = next((probe for probe in large if probe.answer is not None), None)
-    if size < _LARGE:
-        return
-    if passed is not None and passed.answer is not None:
-        yield LargePassed(frames=(passed.segment.number, passed.answer.number), size=size)
-        return
-    small = [probe for probe in probes if probe.size < size and _heard(probe)]
-    last = max((probe.ttl for probe in large if _heard(probe)), default=0)
-    # Whoever limits errors reports the first of two: a small one heard of behind a large one that is not.
-    lost = [probe for probe in large if probe.ttl > last and _behind(probe, small) is not None]
-    beyond = min((probe.ttl for probe in lost if not probe.whole), default=0)
-    whole = next((probe for probe in small if probe.whole and probe.answer is not None), None)
-    if len(lost) < _SURE or whole is None:
-        return
-    there = [probe for probe in lost if probe.ttl == beyond]
-    reports = [probe.reported for probe in large if probe.ttl == last and probe.reported is not None]
-    witness = _behind(there[0], small) if there else whole
-    assert witness is not None
-    if there and witness.answer is not None:  # so far it is, and all that go farther end there as well
-        there = [probe for probe in lost if (other := _behind(probe, small)) and other.answer is not None]
-    heard = witness.answer or witness.reported
-    frames = [*(r.number for r in reports[:1]), lost[0].segment.number, *((heard.number,) if heard else ())]
-    placed = len(there) >= _SURE
-    yield SizeLimit(
-        frames=tuple(sorted(frames)), size=size, last=last, beyond=beyond, tries=len(lost),
-        hop_min=last if placed else None, hop_max=beyond if placed else None,
-    )  # fmt: skip
-
-
-def _heard(probe: Probe) -> bool:
-    return probe.answer is not None or probe.kind == RAN_OUT
-
-
-def _behind(large: Probe, small: Sequence[Probe]) -> Probe | None:
-    """The small one that was sent at once behind a large one, with the same TTL."""
-    return next((p for p in small if p.ttl == large.ttl and p.segment.number > large.segment.number), None)

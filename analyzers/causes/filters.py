@@ -4,7 +4,7 @@ from analyzers.accepted import ClosedFrom
 from analyzers.after import NeverSpoke
 from analyzers.attempts.icmp import KINDS
 from analyzers.closed import BareReset, ClosedWithoutWord, ForeignReset, MadeBefore, NotTheServers, TooSoon, WentOn
-from analyzers.inband import Forgotten, SizeLimit, StillThere
+from analyzers.inband import Forgotten, StillThere
 from analyzers.maker import ResetMaker
 from analyzers.model import Cause, seen
 from analyzers.path import CopiesTtl, LikeHop, PingsPass, Translated, VanishesBeyond
@@ -14,6 +14,7 @@ from analyzers.shapes import DamagedAnswered, InvalidNearer
 from analyzers.silence import Unanswered
 from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
+from analyzers.swallowed import SizeLimit, WordsVanish
 from analyzers.trigger import AckRefused, WordsReset
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
@@ -161,12 +162,13 @@ CAUSES = (
     ),
     Cause(
         "stalled.target.filter.drop", "a packet filter on the target host swallows just this data, for what it says", "server-host",
-        requires=(seen(Stalled, NoAlgorithms, lost=True), seen(StillThere)), excludes=(seen(SmallerPassed), seen(SizeLimit)),
+        requires=(seen(Stalled, NoAlgorithms, lost=True), seen(StillThere)),
+        excludes=(seen(SmallerPassed), seen(SizeLimit), seen(WordsVanish, nearer=True)),
         source="measured: a rule on the client's words in the host's INPUT chain",
     ),
     Cause(
         "stalled.network.firewall.drop", "a device on the path swallows just this data, for what it says", "firewall",
-        requires=(seen(Stalled, NoAlgorithms, lost=True), seen(StillThere)), excludes=(seen(SmallerPassed), seen(SizeLimit)),
-        source="unverified: filters of content that drop",
+        requires=(seen(Stalled, NoAlgorithms, lost=True), seen(StillThere)), supports=(seen(WordsVanish, nearer=True),),
+        excludes=(seen(SmallerPassed), seen(SizeLimit)), source="measured: a rule on the client's words in a router's FORWARD chain",
     ),
 )  # fmt: skip

@@ -5,13 +5,14 @@ from analyzers.attempts.icmp import KINDS
 from analyzers.causes.filters import BY_ROUTES
 from analyzers.causes.host import ALIVE
 from analyzers.handshake import AbortedByClient, HalfOpen, Unheard
-from analyzers.inband import LargePassed, LostInside, SizeLimit, StillThere
+from analyzers.inband import LostInside, StillThere
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
 from analyzers.size import SmallerAllowed, SmallStuck
 from analyzers.spread import FlowsDiffer
 from analyzers.stalled import IcmpDuring, NoAlgorithms, SmallerPassed, Stalled
+from analyzers.swallowed import LargePassed, SizeLimit
 from analyzers.unreachable import ROUTING, IcmpRefusal
 
 _BY_ROUTERS = sorted(BY_ROUTES & set(KINDS.values()))

@@ -1,22 +1,22 @@
 """Questions inside a connection that was accepted and then says nothing, or is stuck: old bytes with small TTLs.
 
-What is sent was acknowledged before, or lies below the first byte: no program ever sees it. Each probe covers bytes of its own,
-which a router's error quotes, and which the other end, if it still has the connection, says to have got once more.
+What is sent was acknowledged before, or lies below the first byte, or repeats what is stuck: no program ever sees more than was said
+to it. Each probe but these covers bytes of its own, which a router's error quotes, and which the other end, if it still has the
+connection, says to have got once more.
 """
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
-from analyzers.attempts.hops import MOST_HOPS, routers
-from captures.flags import ACK, FIN, OUTBOUND, PSH, RST, SYN
+from analyzers.attempts.hops import MOST_HOPS
+from captures.flags import ACK, OUTBOUND, PSH, RST, SYN
 from captures.packet import decode
-from netprobe.live.craft import WINDOW, Ends, packet, segment
+from netprobe.live.craft import Ends, packet, segment
 from netprobe.live.flow import Flow
 from netprobe.live.heard import RAW
+from netprobe.live.line import Line, line, opened
 from netprobe.live.network import Network, Recording
-from netprobe.live.recorder import Frame
 from netprobe.live.trace import MOST_PACKETS
 
 _KNOCKS = 4  # SYNs of sweeps that bear a usual TTL
@@ -29,77 +29,6 @@ _AGAIN_S = 1.1  # senders of ICMP errors limit themselves
 _HELD_S = 1.5  # by then a server has spoken that is let
 _NO_STAMP = (0, 0)
 _SPEAKS_FIRST = 22  # elsewhere a service may wait to be asked
-
-
-@dataclass
-class Line:
-    """One open connection as its recorded packets show it: its next bytes in both directions (`mine` is the first that was not
-    acknowledged), what it said, and the `stuck` bytes of its first segment that was not acknowledged."""
-
-    ends: Ends
-    mine: int = 0
-    theirs: int = 0
-    first: int = 0
-    said: dict[int, bytes] = field(default_factory=dict)
-    stamps: tuple[int, int] | None = None
-    window: int = WINDOW
-    label: int = 0
-    hops: int = 0
-    heard: bool = False
-    trip_s: float = 0.0
-    reset: bool = False
-    alone: int = 0  # a probe behind which no other was sent: without SACK only that one's answer can be told
-    answered: dict[int, str] = field(default_factory=dict)  # by number of the first byte: reported, or acknowledged
-
-    @property
-    def stuck(self) -> int:
-        return len(self.said.get(self.mine, b""))
-
-    def bytes_at(self, start: int, size: int) -> bytes:
-        """What was said there, zeros for what is not known."""
-        out = bytearray(size)
-        for at, payload in self.said.items():
-            ahead = (at - start + (1 << 31)) % (1 << 32) - (1 << 31)
-            for place in range(max(0, ahead), min(size, ahead + len(payload))):
-                out[place] = payload[place - ahead]
-        return bytes(out)
-
-
-def line(frames: Iterable[Frame], ends: Ends) -> Line | None:
-    """The connection between these ends; None where it is not open, or was never seen to be accepted."""
-    found, opened = Line(ends), False
-    for frame in frames:
-        got = decode(frame.data, RAW, len(frame.data))
-        if got.tcp is None or got.ip is None or got.icmp is not None:
-            continue
-        tcp, ports = got.tcp, (got.tcp.sport, got.tcp.dport)
-        if frame.direction == OUTBOUND and ports == (ends.sport, ends.dport):
-            if tcp.flags & (FIN | RST):
-                return None
-            if tcp.flags & SYN:
-                found = Line(ends, first=tcp.seq + 1, mine=tcp.seq + 1)
-                continue
-            found.theirs, found.window, found.label = tcp.ack, tcp.window, got.ip.flow_label
-            if tcp.payload:
-                found.said[tcp.seq] = tcp.payload
-            if tcp.timestamps is not None:
-                found.stamps = tcp.timestamps
-        elif frame.direction != OUTBOUND and ports == (ends.dport, ends.sport):
-            if tcp.flags & (FIN | RST):
-                return None
-            if tcp.flags & SYN:
-                opened, found.hops = True, routers(got.ip.ttl) + 1
-                if not found.theirs:
-                    found.theirs, found.stamps = (tcp.seq + 1) & 0xFFFFFFFF, _turned(tcp.timestamps)
-            found.heard |= bool(tcp.payload)
-            if (tcp.ack - found.mine) & 0xFFFFFFFF < 1 << 31:
-                found.mine = tcp.ack
-    return found if opened and found.theirs else None
-
-
-def _turned(stamps: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The timestamps of whoever answers a packet with these at once."""
-    return None if stamps is None else (stamps[1], stamps[0])
 
 
 class Asker:
@@ -183,9 +112,9 @@ class Asker:
             self._network.wait([], left)
             self._take([one])
 
-    def sizes(self, one: Line) -> None:
-        """Where do large segments vanish that small ones pass? With each TTL a large one, and at once a small one behind it: a
-        router that limits its errors would report the large one first."""
+    def vanishing(self, one: Line) -> None:
+        """Where does what is stuck vanish that single old bytes pass? With each TTL old bytes as many as are stuck, or the stuck words
+        themselves where these are few, and at once a single one behind: a router that limits its errors would report the first."""
         size = one.stuck
         self._pairs(one, [MOST_HOPS], size)
         if self._came(one, MOST_HOPS, size) or not self._came(one, MOST_HOPS, 1):
@@ -223,6 +152,7 @@ class Asker:
 
     def _send(self, one: Line, ttl: int, size: int) -> None:
         seq = _number(one, ttl, size)
+        one.answered.pop(seq, None)
         self._put(one, seq, one.bytes_at(seq, size), ttl)
 
     def _put(self, one: Line, seq: int, payload: bytes, ttl: int) -> None:
@@ -260,8 +190,9 @@ class Asker:
 
 
 def _number(one: Line, ttl: int, size: int) -> int:
-    """The first byte that the probe of this TTL and size covers: it ends as far below the first unacknowledged one."""
-    return (one.mine - size - ttl) & 0xFFFFFFFF
+    """The first byte that the probe of this TTL and size covers: it ends as far below the first unacknowledged one. Few bytes that
+    are stuck are sent as they are."""
+    return one.mine if 1 < size == one.stuck < _LARGE else (one.mine - size - ttl) & 0xFFFFFFFF
 
 
 def _answers(data: bytes, one: Line) -> bool:
@@ -278,6 +209,8 @@ def _answers(data: bytes, one: Line) -> bool:
             return False
         blocks = got.tcp.option(5)
         number = int.from_bytes(blocks[:4], "big") if blocks else one.alone or _number(one, MOST_HOPS, 1)
+        if 0 < (got.tcp.ack - one.mine) & 0xFFFFFFFF < 1 << 31:
+            number = one.mine  # what was stuck has come through
     else:
         return False
     assert number is not None
@@ -290,8 +223,8 @@ def ask(
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
     """What there is to ask on those of these connections that are still open: has the other end each of them, and on one of them
-    either where it ends or, where a large segment is stuck, where large ones vanish. Where none is left: does one on which the
-    server cannot speak last, which `connected` gives?"""
+    either where it ends or, where a segment is stuck, where such ones vanish. Where none is left: does one on which the server
+    cannot speak last, which `connected` gives?"""
     lines, frames = [], list(recording.frames)
     if all(frame.device == "lo" for frame in frames):
         return
@@ -306,23 +239,14 @@ def ask(
     tell("asking for the other end of the connection")
     asker.alive(lines)
     standing = [one for one in lines if not one.reset]
-    stuck = [one for one in standing if one.stuck >= _LARGE]
-    if stuck:
-        asker.sizes(stuck[-1])
+    stuck = sorted((one for one in standing if one.stuck > 1), key=lambda one: one.stuck)
+    if stuck and stuck[-1].stuck >= _LARGE:
+        asker.vanishing(stuck[-1])
     elif standing and not standing[0].heard:
         asker.hops(standing[0])
+    elif stuck:
+        asker.vanishing(stuck[0])
     elif not standing and len(lines) > 1 and (one := opened(network, recording, address, connected())) is not None:
         asker.hold(one)
         asker.pause(_HELD_S)
         asker.alive([one])
-
-
-def opened(network: Network, recording: Recording, address: str, flow: Flow | None) -> Line | None:
-    """A connection that was just made, as it is now; None where it was not."""
-    if flow is None or flow.errno != "":
-        return None
-    recording.drain()
-    found = line(recording.frames, Ends(network.source(), flow.local_port, address, flow.plan.port))
-    if found is not None:
-        found.trip_s = flow.after_ns / 1e9
-    return found

@@ -13,7 +13,8 @@ from captures.packet import Tcp, decode
 from netprobe.live.craft import Ends
 from netprobe.live.flow import Flow
 from netprobe.live.heard import RAW
-from netprobe.live.inband import Asker, Line, line, opened
+from netprobe.live.inband import Asker
+from netprobe.live.line import Line, line, opened
 from netprobe.live.network import Network, Recording
 from netprobe.live.recorder import Frame
 

@@ -173,6 +173,24 @@ def swallowed(seen: Observation) -> None:
     assert not any(f.payload.startswith(b"SSH-") for f in seen.frames["client"] if not f.out)
 
 
+def words_swallowed(seen: Observation) -> None:
+    assert seen.call["heard"].startswith("SSH-")
+    assert not resets(seen)
+    assert (
+        len(
+            [
+                f
+                for f in seen.at("firewall", out=False)
+                if f.payload.startswith(b"SSH-") and f.dport == seen.scenario.port
+            ]
+        )
+        > 1
+    )
+    assert not any(
+        f.payload.startswith(b"SSH-") for f in seen.at("firewall", out=True) if f.dport == seen.scenario.port
+    )
+
+
 def big_ones_vanish(seen: Observation) -> None:
     assert seen.call["heard"].startswith("SSH-")
     assert "SSH2_MSG_KEXINIT sent" in seen.said

@@ -50,6 +50,7 @@ from tests.lab.checks import (
     two_ways,
     unable,
     unacknowledged,
+    words_swallowed,
     works_elsewhere,
     zero_window,
 )
@@ -181,6 +182,7 @@ EXPECTATIONS: dict[str, list[Expectation]] = {
     ],
     "tcp-wrappers": [_One(wait=7, also=all_of(closed_unsaid, only_after(4.9)))],
     "virtual-ip": [_One(tries=TWICE, also=works_elsewhere)],
+    "words-swallowed": [_One(wait=2, ssh=True, also=words_swallowed)],
     "wrong-service": [_One(also=heard("400 Bad Request"))],
 }
 

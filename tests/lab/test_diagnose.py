@@ -30,6 +30,7 @@ INSIDE: dict[str, tuple[str, tuple[int, int] | None]] = {
     "no-state-reset": ("closed.network.firewall", (0, 0)),
     "acknowledgements-lost": ("mute.network.path.one-way", (0, 1)),
     "greeting-swallowed": ("mute.network.firewall.drop", None),
+    "words-swallowed": ("stalled.network.firewall.drop", (0, 1)),
     "pmtu-black-hole": ("stalled.network.path.mtu", (0, 1)),
     "pmtu-black-hole-back": ("stalled.network.path.mtu", None),
 }

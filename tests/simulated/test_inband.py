@@ -104,6 +104,27 @@ def test_large_segments_vanish_at_a_hop_or_before_the_next(tmp_path: Path, famil
 
 
 @pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("hook", ["forward", "prerouting"])
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_words_that_are_swallowed_vanish_at_a_hop_or_before_the_next(
+    tmp_path: Path, family: int, hook: str, at: int
+) -> None:
+    found, sent = diagnosed(tmp_path, family, at, Rule(hook, "drop", (22,), begins=GREETS))
+    last = at if hook == "forward" else at - 1
+    assert (found.place.hop_min, found.place.hop_max) == (last, last + 1)
+    # The cable before the host, the router at its end and the host itself would all look so.
+    decided = ("stalled.network.firewall.drop", Strength.INDICATED), ("stalled", Strength.CONSISTENT)
+    assert (found.cause, found.strength) == decided[last + 1 == END]
+    assert len(sent) <= 150
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_words_that_a_host_swallows_get_as_far_as_it(tmp_path: Path, family: int) -> None:
+    found, _ = diagnosed(tmp_path, family, END, Rule("input", "drop", (22,), begins=GREETS))
+    assert (found.cause, found.place.hop_min, found.place.hop_max) == ("stalled", END - 1, END)
+
+
+@pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("at", [1, 4])
 def test_large_segments_that_vanish_on_their_way_back_do_not_where_small_ones_are_asked_for(
     tmp_path: Path, family: int, at: int
