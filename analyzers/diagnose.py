@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from analyzers import (
     accepted,
@@ -13,6 +14,7 @@ from analyzers import (
     device,
     handshake,
     inband,
+    loss,
     maker,
     origin,
     path,
@@ -29,7 +31,7 @@ from analyzers import (
     trigger,
     unreachable,
 )
-from analyzers.attempts.attempt import Recall, materialise
+from analyzers.attempts.attempt import Attempt, Recall, materialise
 from analyzers.attempts.beside import with_flows
 from analyzers.attempts.context import Call, Context
 from analyzers.attempts.ledger import Ledger
@@ -44,7 +46,7 @@ from analyzers.model import Alternative, Evidence, Fact, Place, Placed, Strength
 
 ANALYZERS: tuple[Callable[[Subject], Iterator[Fact]], ...] = (
     reset.facts, maker.facts, device.facts, unreachable.facts, silence.facts, alive.facts, handshake.facts, closed.facts, stalled.facts,
-    size.facts, after.facts, ssh.facts, balance.facts, servers.facts, spread.facts, path.facts, accepted.facts, shapes.facts,
+    size.facts, after.facts, ssh.facts, balance.facts, loss.facts, servers.facts, spread.facts, path.facts, accepted.facts, shapes.facts,
     inband.facts, swallowed.facts, trigger.facts, receipts.facts,
 )  # fmt: skip
 
@@ -55,25 +57,26 @@ _CAUSES_OF = {symptom: find(symptom) for symptom in SYMPTOMS}
 
 def diagnose(
     service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], around: Surroundings,
-    unheard: frozenset[int] = frozenset(),
+    waited: Mapping[int, int] = MappingProxyType({}),
 ) -> Verdict:  # fmt: skip
     """The verdict on one service. Pure: the same capture gives the same verdict.
 
-    `watches` tells per trace how long it was watched; `around` what the capture shows around the service; `unheard`, of a live
-    diagnosis, the source ports of connections whose connect() did not return.
+    `watches` tells per trace how long it was watched; `around` what the capture shows around the service; `waited`, of a live
+    diagnosis, how long each connect() that did not return was waited for, in nanoseconds, by source port.
     """
-    subject = subject_of(service, ledger, recall, watches, around, unheard)
+    subject = subject_of(service, ledger, recall, watches, around, waited)
     facts = [fact for analyzer in ANALYZERS for fact in analyzer(subject)]
     return _verdict(subject, facts)
 
 
 def subject_of(
     service: Service, ledger: Ledger, recall: Recall, watches: Sequence[Watch], around: Surroundings,
-    unheard: frozenset[int] = frozenset(),
+    waited: Mapping[int, int] = MappingProxyType({}),
 ) -> Subject:  # fmt: skip
     """What the verdict on this service is about."""
     groups = [part for group in _chosen(service.groups) for part in by_time(ledger, group, watches)]
     cases = [(materialise(ledger, int(group.members[0]), recall), group) for group in groups]
+    unheard = frozenset(attempt.client_port for attempt, _ in cases if _kept_out(attempt, waited))
     symptoms = [
         "half-open"
         if attempt.client_port in unheard and attempt.synack is not None
@@ -82,6 +85,13 @@ def subject_of(
     ]
     skipped = len(service.members) - sum(len(group) for group in groups)
     return with_flows(Subject(service, ledger, list(watches), cases, symptoms, around, recall, skipped, unheard))
+
+
+def _kept_out(attempt: Attempt, waited: Mapping[int, int]) -> bool:
+    """Whether an answer came while connect() still waited for one, which it was not told."""
+    came = attempt.synack or attempt.answer
+    longest = waited.get(attempt.client_port, 0)
+    return came is not None and bool(attempt.syns) and came.ts_ns < attempt.syns[0].ts_ns + longest
 
 
 def diagnose_unsent(context: Context, looped: tuple[int, ...] = (), by_error: bool = False) -> Verdict:

@@ -73,11 +73,12 @@ def facts(subject: Subject) -> Iterator[Fact]:
     if subject.symptom not in ("mute", "stalled"):
         return
     for attempt, probes in asked(attempt for attempt, _ in subject.failing):
-        yield from _sizes(probes)
-        yield from _words(attempt, probes)
+        yield from _sizes(probes, bool(subject.repeats))
+        yield from _words(attempt, probes, bool(subject.repeats))
 
 
-def _sizes(probes: Sequence[Probe]) -> Iterator[Fact]:
+def _sizes(probes: Sequence[Probe], lossy: bool) -> Iterator[Fact]:
+    """Where the way is `lossy`, nobody knows of any two probes why they were lost: no place."""
     size = max((probe.size for probe in probes), default=0)
     large = [probe for probe in probes if probe.size == size]
     passed = next((probe for probe in large if probe.answer is not None), None)
@@ -90,11 +91,11 @@ def _sizes(probes: Sequence[Probe]) -> Iterator[Fact]:
     if found is not None:
         yield SizeLimit(
             frames=found.frames, size=size, last=found.last, beyond=found.beyond, tries=found.tries,
-            hop_min=found.last if found.sure else None, hop_max=found.beyond if found.sure else None,
+            hop_min=found.last if found.sure and not lossy else None, hop_max=found.beyond if found.sure and not lossy else None,
         )  # fmt: skip
 
 
-def _words(attempt: Attempt, probes: Sequence[Probe]) -> Iterator[Fact]:
+def _words(attempt: Attempt, probes: Sequence[Probe], lossy: bool) -> Iterator[Fact]:
     """All copies of the words have one number: a report is of the copy that the same router has reported a single byte behind."""
     stuck = unacknowledged(attempt, client=True)
     words = [p for p in probes if stuck and p.segment.position == stuck[0].position and p.size == stuck[0].length > 1]
@@ -102,7 +103,7 @@ def _words(attempt: Attempt, probes: Sequence[Probe]) -> Iterator[Fact]:
     if any(probe.answer is not None or not _alike(probe, _behind(probe, small)) for probe in words):
         return
     found = _limit(words, small)
-    if found is not None and found.sure:
+    if found is not None and found.sure and not lossy:
         yield WordsVanish(
             frames=found.frames, count=0, size=words[0].size, last=found.last, beyond=found.beyond, tries=found.tries,
             nearer=found.nearer, hop_min=found.last, hop_max=found.beyond,

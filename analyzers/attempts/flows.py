@@ -21,7 +21,8 @@ _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _MOST_EARLIER = 64  # attempts of one flow that still wait for an answer
 
 Earlier = dict[tuple[int, int], int]
-"""Attempts of one flow that nobody accepted before the next began: by the SYN's side and number."""
+"""Attempts of one flow that came to nothing before the next began, by the SYN's side and number: nobody answered, or only with a
+SYN-ACK, which the client reset."""
 
 
 class Flows:
@@ -182,7 +183,9 @@ class Flows:
         mine = np.flatnonzero(number[attempt])
         of = number[attempt[mine]] - 1
         sound = state["isn"][who, ends] >= 0  # the side is known by another number, so this is no late first SYN
-        sound &= state["packets"][who, 1 - ends] > 0  # and what was asked before is no longer waited for
+        theirs = state["packets"][who, 1 - ends]
+        known = state["isn"][who, 1 - ends] >= 0
+        sound &= theirs > known  # and what was asked before is no longer waited for: more than a SYN-ACK came
         opening = ((table.flags[mine] & (SYN | ACK)) == SYN) & ~table.icmp[mine]
         sound[of[(mine < first[of]) | (opening & ((table.seq[mine] != seq[of]) | (side[mine] != ends[of])))]] = False
         settled: Array = sound[number[flow] - 1]
@@ -214,6 +217,7 @@ class Flows:
         current = flow
         seen = state["started"][flow].tolist()
         first_seq: list[int | None] = [None, None]
+        talked, reset = bool(state["packets"][flow].min() > (state["isn"][flow] >= 0).all()), [False, False]
         hints: list[int] = state["hinted_isn"][flow].tolist()
         isn: list[int] = state["isn"][flow].tolist()
         if int(state["first_number"][flow]) >= int(table.number[0]) and not any(seen):
@@ -222,7 +226,7 @@ class Flows:
         state["waited"][flow] = False
         for row in np.flatnonzero(attempt == flow).tolist():
             if earlier:
-                about = _about(table, side, row)
+                about = _about(table, side, row, plain=isn[1 - int(side[row])] >= 0 > isn[int(side[row])])
                 if about in earlier and isn[about[0]] != about[1]:
                     attempt[row] = earlier[about]
                     continue
@@ -237,19 +241,23 @@ class Flows:
                         or (isn[1 - end] >= 0 and not seen[end])  # both sides open at once, or a split handshake
                     )
                     if not joins:
-                        if isn[end] >= 0 and not seen[1 - end]:
+                        if isn[end] >= 0 and (not seen[1 - end] or (reset[end] and not talked)):
                             earlier[end, isn[end]] = current
                         low, high = state["ends"][flow]
                         at = np.array([row])
                         current = self._open(table, at, side[at], np.array([low]), np.array([high]))
                         self._point(int(key[row]), flow, current)
                         seen, first_seq, hints, isn = [False, False], [None, None], [-1, -1], [-1, -1]
+                        talked, reset = False, [False, False]
                     isn[end] = seq
                 elif opening == SYN | ACK:
                     hints[1 - end] = int(table.ack[row]) - 1 & 0xFFFFFFFF
                     if isn[end] < 0:
                         isn[end] = seq
-                if not int(table.flags[row]) & RST:  # whose numbers follow other rules
+                if int(table.flags[row]) & RST:  # whose numbers follow other rules
+                    reset[end] = True
+                else:
+                    talked |= not int(table.flags[row]) & SYN
                     seen[end] = True
                     if first_seq[end] is None:
                         first_seq[end] = seq
@@ -261,12 +269,13 @@ class Flows:
             state["waited"][current] = True
 
 
-def _about(table: PacketTable, side: Array, row: int) -> tuple[int, int]:
-    """Which SYN a row repeats, answers, quotes or takes back, by side and number; (-1, -1) for any other row."""
+def _about(table: PacketTable, side: Array, row: int, plain: bool) -> tuple[int, int]:
+    """Which SYN a row repeats, answers, quotes or takes back, by side and number; (-1, -1) for any other row. With `plain` an ACK
+    answers one: whoever waits for another handshake to end says so to a SYN."""
     end, flags, seq = int(side[row]), int(table.flags[row]), int(table.seq[row])
     if table.icmp[row] or flags & (SYN | ACK) == SYN:
         return end, seq
-    if flags & ACK and flags & (SYN | RST):
+    if flags & ACK and (flags & (SYN | RST) or plain):
         return 1 - end, int(table.ack[row]) - 1 & 0xFFFFFFFF
     if flags & RST:
         return end, seq - 1 & 0xFFFFFFFF

@@ -17,6 +17,7 @@ from analyzers.attempts.past import Past, past_of
 from analyzers.attempts.pings import Pings
 from analyzers.attempts.receipts import Receipt, receipt_of
 from analyzers.attempts.reflection import reflection
+from analyzers.attempts.repeats import repeats
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.spread import Fork, Spread, fork_of, spread_of
 from analyzers.attempts.surroundings import Answer, Surroundings
@@ -113,6 +114,16 @@ class Subject:
         if self.symptom != "unreachable" or kind == RAN_OUT:
             return None
         return end_of(self.sweeps, self.service.port, kind)
+
+    @cached_property
+    def repeats(self) -> list[Segment]:
+        """The repeats with which what was lost on the way came through: of SYNs only where others are accepted, as a full queue takes
+        some of them."""
+        attempts = [attempt for attempt, _ in (*self.failing, *self.working)]
+        again = [segment for attempt in attempts for segment in repeats(attempt)]
+        if self.symptom in ("mute", "stalled"):
+            again += [attempt.syns[-1] for attempt in attempts if len(attempt.syns) > 1 and attempt.synack is not None]
+        return again
 
     @cached_property
     def past(self) -> Past | None:

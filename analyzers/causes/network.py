@@ -6,6 +6,7 @@ from analyzers.causes.filters import BY_ROUTES
 from analyzers.causes.host import ALIVE
 from analyzers.handshake import AbortedByClient, HalfOpen, Unheard
 from analyzers.inband import LostInside, StillThere
+from analyzers.loss import Loses
 from analyzers.model import Cause, seen
 from analyzers.path import Loop
 from analyzers.silence import SynChecksumWrong, Unanswered
@@ -70,7 +71,18 @@ CAUSES = (
     ),
     Cause(
         "silence.network.path.loss", "the path loses so much that no try and no answer came through", "unknown",
-        requires=(seen(Unanswered),), excludes=(seen(FlowsDiffer, fixed="yes"),), source="unverified",
+        requires=(seen(Unanswered),), supports=(seen(Loses),), excludes=(seen(FlowsDiffer, fixed="yes"),),
+        source="measured: a router that loses 30 to 70 of a hundred packets",
+    ),
+    Cause(
+        "mute.network.path.loss", "the path loses so much that the server's first words did not come through", "unknown",
+        requires=(seen(NeverSpoke), seen(Loses)), supports=(seen(Loses),),
+        source="measured: a router that loses 30 to 70 of a hundred packets",
+    ),
+    Cause(
+        "stalled.network.path.loss", "the path loses so much that a segment did not come through yet", "unknown",
+        requires=(seen(Stalled, NoAlgorithms), seen(Loses)), supports=(seen(Loses),),
+        source="measured: a router that loses 30 to 70 of a hundred packets",
     ),
     Cause(
         "mute.network.path.one-way", "what the client sends behind the handshake does not arrive", "unknown",

@@ -161,6 +161,9 @@ class Flow:
             self._saying = GREETING
 
     def close(self) -> None:
+        """End it; one that has not been answered is waited for no longer."""
+        if self.errno is None and not self.ended:
+            self.ended = self._now()
         self.finished = True
         self.socket.close()
 

@@ -27,6 +27,7 @@ _SLOW_S = 2.5  # what goes well, or is turned away, has mostly done so by then
 _LISTEN_S = 7.0  # to hear a service out
 _PAUSE_S = 5.5  # the longest pause that is made before a close (libwrap's), and a little
 _LIMITER_S = 1.1  # senders of ICMP errors allow themselves about one a second
+_ACCEPTED = 3  # connections of one run, at most, where nothing else calls for more
 _SMALL_MSS = 516  # with its headers of both families no more than 576 bytes, which every link carries (RFC 791)
 # What reads answers, and what writes the evidence: imported while answers are on their way.
 _LATER = ("captures.packet", "captures.wire.steps", "analyzers.attempts.context", "pathlib")
@@ -101,6 +102,9 @@ class Session:
         if self.options.budget > 1:
             others.append(self.wire.start(self._plan("no")))
         self.wire.wait(others, SILENT_S)
+        if first.errno == "":
+            self._accepted(first)
+            return
         if not self.wire.errors() and not self.wire.heard_tcp:
             self.wire.wait([first], first.started + _REPORTED_S - self.wire.network.now())
             if self._locator is not None and self.wire.limited(first):
@@ -118,17 +122,17 @@ class Session:
         """Connected: hear it out, and where it ended badly ask once more, without a word; where it is slow, while it may still go
         on. Where it went well ask twice more: one of several machines, or of several ways, may refuse."""
         self.wire.wait([first], _SLOW_S)
-        others = [] if first.finished or self.options.budget < 2 else [self.wire.start(self._second(first, _PAUSE_S))]
+        others = [] if first.finished or not self._room else [self.wire.start(self._second(first, _PAUSE_S))]
         self.wire.wait([first, *others], self.options.wait_s + first.plan.listen_s)
         came_up = first.talk.well if first.talk.greeted else bool(first.talk.heard) and self.port != 22
         if came_up:
-            left = min(2, self.options.budget - 1) - len(others)
-            others += [self.wire.start(Plan(self.port, "hear", 2 * SILENT_S, SILENT_S)) for _ in range(left)]
+            hears = Plan(self.port, "hear", 2 * SILENT_S, SILENT_S)
+            others += [self.wire.start(hears) for _ in range(self._room)]
             self.wire.wait(others, 3 * SILENT_S)
             came_up = all(flow.errno == "" for flow in others)
-            if not came_up and first.talk.greeted and self.options.budget > len(others) + 1:
+            if not came_up and first.talk.greeted and self.options.budget > self.wire.asked:
                 self.wire.wait([self.wire.start(self._plan("listen"))], SILENT_S)  # whose host key?
-        elif self.options.budget > 1 and not others:
+        elif self._room and not others:
             self.wire.pause(_REPEAT_S)
             second = self.wire.start(self._second(first))
             self.wire.wait([second], second.plan.patience_s + second.plan.listen_s)
@@ -142,6 +146,11 @@ class Session:
             self._locate(unlike)
         if not came_up:
             self._ask_inside()
+
+    @property
+    def _room(self) -> int:
+        """How many connections more may be made where all may be accepted."""
+        return max(0, min(_ACCEPTED, self.options.budget) - self.wire.asked)
 
     def _second(self, first: Flow, listen_s: float = _LISTEN_S) -> Plan:
         """The connection behind one that did not go well, or not yet: it waits to be spoken to. Where the first is stuck behind a

@@ -142,16 +142,16 @@ class Replay:
     def verdict(self, service: Service) -> Verdict:
         if id(service) in self._unsent:
             return diagnose_unsent(*self._unsent[id(service)])
-        return diagnose(service, self.ledger, self.recall, self.watches, self.surroundings, self._unheard(service))
+        return diagnose(service, self.ledger, self.recall, self.watches, self.surroundings, self._waited(service))
 
-    def _unheard(self, service: Service) -> frozenset[int]:
-        """The source ports of a live diagnosis's connections to the service whose connect() was still waiting at its end."""
+    def _waited(self, service: Service) -> dict[int, int]:
+        """How long a live diagnosis waited for each connection to the service whose connect() never returned, by source port."""
         contexts = (context for source in self.sources for context in source.contexts)
-        return frozenset(
-            call.local_port for context in contexts if context.target == service.address
+        return {
+            call.local_port: call.after_ns for context in contexts if context.target == service.address
             for call in context.calls if call.port == service.port and call.errno in (None, "ETIMEDOUT")
             and call.after_ns >= _WAITED_NS
-        )  # fmt: skip
+        }  # fmt: skip
 
 
 def replay(paths: list[str], progress: Progress | None = None) -> Replay:

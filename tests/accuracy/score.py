@@ -25,7 +25,13 @@ CLASSES = {
     "not-sent": "not-sent",
 }
 # What is true as well when a race or chance has it so: every try of an attempt lost; the client's words behind the server's greeting.
-BY_CHANCE = {"loss": "silence.network.path.loss", "reset-on-banner-one-sided": "closed.network.firewall.one-sided"}
+BY_CHANCE = {
+    "loss": [
+        *(f"{one}.network.path.loss" for one in ("silence", "mute", "stalled")),
+        "half-open.network.path.ack-lost",
+    ],
+    "reset-on-banner-one-sided": ["closed.network.firewall.one-sided"],
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def _cause(answer: Answer, scenario: Scenario) -> tuple[str, float]:
     if answer.cause.startswith("healthy") and truth.also and _outcome(answer, truth) == "right":
         return "chance", 0.0
     said = answer.cause.split(".")
-    for cause in (truth.cause, BY_CHANCE.get(scenario.name, truth.cause)):
+    for cause in (truth.cause, *BY_CHANCE.get(scenario.name, ())):
         true = cause.split(".")
         if true[: len(said)] == said:
             return "prefix", len(said) / len(true)

@@ -211,6 +211,31 @@ def test_long_silence_between_windows_does_not_split_an_attempt(tmp_path: Path) 
     assert sorted(outcomes) == ["established", "midstream"]
 
 
+AGAIN = """
+0     > S 1000
++.001 < S. 5000 ack 1001
++.001 > R 1001
++.300 > S 9000
++.001 < . 5001 ack 1001
++.001 > R 1001
++.500 < S. 5000 ack 1001
++.001 > R 1001
++.500 > S 9000
++.001 < S. 7000 ack 9001
++.001 > . 9001 ack 7001
++.001 < P. 7001 ack 9001 len 21
+"""
+
+
+@FAMILIES
+def test_a_connection_behind_a_syn_that_was_taken_back_gets_none_of_its_answers(tmp_path: Path, v6: bool) -> None:
+    """The RST was lost, so that the host waits for the first handshake to end, and says so to the second SYN."""
+    first, second = told(tmp_path, AGAIN, v6)
+    assert (first["outcome"], second["outcome"]) == ("half-open-reset-by-client", "established")
+    assert second["history"].startswith("ShA"), second["history"]
+    assert (second["syn_count"], second["handshake"]) == (2, "complete")
+
+
 SWEEP = """
 0     > S 1000 ttl 1
 +.001 > S 2000 ttl 2

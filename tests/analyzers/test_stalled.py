@@ -34,6 +34,15 @@ def test_a_smaller_segment_that_arrived_shows_the_size_to_be_the_reason(tmp_path
     assert "60 bytes sent behind it did arrive" in said(found)
 
 
+def test_where_small_ones_are_lost_as_well_the_size_is_only_one_reason(tmp_path: Path) -> None:
+    small = "+.1 > P. 1012 ack 5012 len 24\n+.4 > P. 1012 ack 5012 len 24\n+.02 < . 5012 ack 1036 ttl 60\n"
+    large = "".join(f"+{wait} > P. 1036 ack 5012 len 1400\n" for wait in (0.1, 0.2, 0.4))
+    sack = "+.01 > P. 2436 ack 5012 len 60\n+.02 < . 5012 ack 1036 ttl 60 sack 2436-2496\n"
+    found = verdict(tmp_path, TALK + small + large + sack + LATER.format(30))
+    assert (found.cause, found.strength) == ("stalled.network.path", Strength.INDICATED)
+    assert "packets get lost on the way, whatever they hold" in said(found)
+
+
 def test_a_large_segment_alone_does_not(tmp_path: Path) -> None:
     assert verdict(tmp_path, stuck(1400)).cause == "stalled"
 
