@@ -91,13 +91,17 @@ def facts(subject: Subject) -> Iterator[Fact]:
         return
     if synack is None or closing is None:
         return
+    nearest = min((end.ttl for path in sweeps.paths if (end := path.begins("syn-ack", "rst"))), default=hop)
     if routers(closing.ttl) == routers(synack.ttl):
         if closing.flags & (FIN | ACK):  # a bare RST may be anybody's
-            yield EndsAt(frames=(synack.number,), count=0, hop=hop, hop_min=hop, hop_max=hop)
+            # Where other ports are answered from nearer on, the hops before may have lost what was sent.
+            last = max(path.last_router(hop, sweeps.target) for path in sweeps.to(subject.service.port))
+            yield EndsAt(
+                frames=(synack.number,), count=0, hop=hop, hop_min=max(last + 1, min(nearest, hop)), hop_max=hop
+            )
             yield from _taken(subject, hop, synack)
         return
     router = sweeps.hop_back(routers(closing.ttl))
-    nearest = min((end.ttl for path in sweeps.paths if (end := path.begins("syn-ack", "rst"))), default=hop)
     if router is not None and router.hop < nearest and _drawn_there(subject, sweeps, router.hop):
         what = "RST" if closing.flags & RST else "FIN"
         yield ClosedFrom(

@@ -220,12 +220,22 @@ class Subject:
         counts["silence"] -= sum(count for _, _, count in self.limited)
         if self._silenced:
             counts["silence"] = 0
+        if self._waits_for_words:
+            counts["mute"] = 0
         failing = [s for s in SYMPTOMS if counts[s] > 0 and s not in ("healthy", "unseen")]
         if failing:
             return max(failing, key=lambda s: (counts[s], -SYMPTOMS.index(s)))
         if counts["healthy"] or "unseen" in self.symptoms:
             return "healthy" if counts["healthy"] else "unseen"
         return Counter(self.symptoms).most_common(1)[0][0]  # probes only, whose silence a limit on errors may explain
+
+    @property
+    def _waits_for_words(self) -> bool:
+        """Whether it keeps silent only where the client does, and closes where it speaks, as any ssh does."""
+        spoke = {
+            (symptom, attempt.client_bytes > 0) for (attempt, _), symptom in zip(self.cases, self.symptoms, strict=True)
+        }
+        return ("closed", True) in spoke and ("mute", True) not in spoke
 
     @property
     def _silenced(self) -> bool:

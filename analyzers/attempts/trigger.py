@@ -62,7 +62,7 @@ def _trigger(attempt: Attempt) -> Trigger | None:
     said = [s for s in sent if s.position == place] if place is not None else sent
     last = said[-1]
     before = [s for s in said if s.ttl < last.ttl]
-    if len(before) != len(said) - 1:
+    if any(s.ttl > last.ttl for s in said):
         return None
     took = closing.ts_ns - last.ts_ns
     watched = last.ttl == 1 or (bool(before) and last.ts_ns - before[-1].ts_ns >= _FACTOR * took + _SLACK_NS)

@@ -22,6 +22,7 @@ from netprobe.live.trace import MOST_PACKETS
 _KNOCKS = 4  # SYNs of sweeps that bear a usual TTL
 _LARGE = 1000  # bytes of a stuck segment: below this no usual path MTU is the reason
 _BEYOND, _FAR = 2, 8  # TTLs above the distance that the SYN-ACK suggests, and where the way goes on there
+_COPIES = 3  # of what must not have been lost
 _HALVES, _TRIES = 6, 2  # pairs of a large and a small probe: of many more not all would be kept with the connection
 _APART_S = 0.0005
 _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
@@ -82,7 +83,8 @@ class Asker:
         self._put(one, one.mine, b"", 1)
         for ttl in range(first, min(MOST_HOPS, one.hops + _BEYOND + 1)):
             one.alone = _number(one, ttl, 1)
-            self._send(one, ttl, 1)
+            for _ in range(_COPIES if watch_s and ttl == first else 1):
+                self._send(one, ttl, 1)
             self._heard_out(one, partial(self._came, one, ttl, 1), watch_s if ttl == first else 0.0)
             if one.reset:
                 return ttl
@@ -96,11 +98,12 @@ class Asker:
 
     def say(self, one: Line, ttl: int, words: bytes, watch_s: float = 0.0) -> bool:
         """The next words of this side, with a TTL; whether the connection is reset before they are reported, or nothing comes
-        for three round trips, and for so long at least."""
+        for three round trips, and for so long at least: then more than once, as one may be lost."""
         if one.reset:
             return True
         one.answered.pop(one.mine, None)
-        self._put(one, one.mine, words, ttl)
+        for _ in range(_COPIES if watch_s else 1):
+            self._put(one, one.mine, words, ttl)
         self._heard_out(one, lambda: one.mine in one.answered, watch_s)
         return one.reset
 

@@ -29,6 +29,7 @@ _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
 _MOST_SLOW_S = 1.0
 _LEAST_WATCH_S = 0.1  # for what a stack may ignore
 _APART_S = 0.0005
+_AT_EDGE = 2  # SYNs more that decide how far others come: by chance all are lost only where very many are
 _AGAIN_S = 0.6  # before asking silent hops again: senders of ICMP errors limit themselves
 
 Steps = Iterator[Sequence[int]]
@@ -131,8 +132,12 @@ class Tracer:
             distance = 0
             yield range(most + 1, min(self._most_hops, most + _STEP) + 1)
             most += _STEP
-        if sweep.silent and (not sweep.end or sweep.silent[-1] == sweep.end - 1):
-            yield sweep.silent
+        edge = 0
+        while sweep.silent and (not sweep.end or sweep.silent[-1] == sweep.end - 1):
+            before, edge = edge, sweep.end - 1 if sweep.end else sweep.last + 1
+            if edge == before:
+                break
+            yield ([] if before else sweep.silent) + [edge] * (_AT_EDGE * (edge in sweep.silent))
 
     def hold(self) -> int:
         """A source port for a flow of its own."""

@@ -1,4 +1,5 @@
-"""`python -m tests.simulated --count 5000 --seed 7`: drawn paths diagnosed, true causes by said causes, and what was said wrong."""
+"""`python -m tests.simulated --count 5000 --seed 7 [--loss 0.1]`: drawn paths diagnosed, true causes by said causes, and what was
+said wrong."""
 
 import argparse
 import sys
@@ -14,6 +15,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulated", description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="how many paths")
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed; the others' follow")
+    parser.add_argument(
+        "--loss", type=float, default=0.0, help="this share of the packets is lost on a cable of each path"
+    )
     parser.add_argument("--rates", type=Path, metavar="FILE", help="write how often each piece of evidence misled")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -22,7 +26,7 @@ def main() -> int:
             rates = measured(range(chosen.seed, chosen.seed + chosen.count), path)
             chosen.rates.write_text("\n".join(rates.toml(chosen.seed)) + "\n")
             return 0
-        outcomes = [outcome(drawn(seed), path) for seed in range(chosen.seed, chosen.seed + chosen.count)]
+        outcomes = [outcome(drawn(seed, chosen.loss), path) for seed in range(chosen.seed, chosen.seed + chosen.count)]
     print("\n".join(table(outcomes)))
     wrong = [one for one in outcomes if not one.right]
     for one in sorted(wrong, key=lambda one: (bool(one.explained), not one.confident)):

@@ -30,6 +30,7 @@ KNOWN = {
 NOWHERE = -1  # as a hop
 LOSSES = (
     "silence.network.path.loss", "mute.network.path.one-way", "half-open.network.path.ack-lost", "stalled.network.path.lost",
+    "mute.network.path.loss", "stalled.network.path.loss",
 )  # fmt: skip
 
 
@@ -100,16 +101,17 @@ class Outcome:
         return f"seed {self.case.seed}: {truth.cause} hop {truth.hop}, said {said.cause} {said.strength.word} {where}; {self.case.story}"
 
 
-def drawn(seed: int) -> Case:
-    """The case of a seed."""
+def drawn(seed: int, loss: float = 0.0) -> Case:
+    """The case of a seed; with `loss` one cable loses that share of the packets, else few of the paths lose a few."""
     random = Random(seed)
     draft = begun(random)
     failure = chosen(random)
     found = failure(draft)
     detours(draft)
-    draft.lossy = draft.chance(0.08, "lossy")
+    draft.loss = 0.05 if draft.chance(0.08, "lossy") else 0.0
+    draft.loss = loss or draft.loss
     truths = holding(draft, found)
-    if draft.lossy:
+    if draft.loss:
         truths += [Truth(cause, "unknown", NOWHERE) for cause in LOSSES]
     name = failure.__name__.replace("_", " ")
     story = f"IPv{draft.family}, {draft.length} routers, {name}: {', '.join(draft.words) or 'plain'}"

@@ -51,7 +51,7 @@ class Draft:
     splits: int = 0  # the router at which ways part, 0 for by chance, if at all
     bypassed: int = 0  # the router that some flows avoid
     longer: int = 0  # by how many routers these flows' way is longer
-    lossy: bool = False
+    loss: float = 0.0  # of the packets on one cable
     others: dict[int, str] = field(default_factory=dict)  # what else listens at the end
 
     @property
@@ -179,8 +179,8 @@ def built(draft: Draft, seed: int) -> World:
     row.append(server(draft.family, **{**draft.server, "programs": {**draft.others, **draft.server["programs"]}}))
     delays = [draft.random.choice((100_000, 1_000_000, 5_000_000, 20_000_000)) for _ in row]
     nodes, links = joined(row, delays)
-    if draft.lossy:
+    if draft.loss:
         lost = draft.random.randrange(len(links))
         kept = links[lost]
-        links[lost] = Link(kept.one, kept.two, kept.delay_ns, 0.05, kept.injector)
+        links[lost] = Link(kept.one, kept.two, kept.delay_ns, draft.loss, kept.injector)
     return World([*nodes, *draft.nodes], [*links, *draft.links], seed)
