@@ -15,6 +15,7 @@ from analyzers.words import duration, first_line, times
 from captures.flags import FIN, RST, SYN
 
 _AT_ONCE_NS = 1_000_000_000
+_ONCE = 3  # frames: SYN-ACK, acknowledgement, SYN-ACK
 _SLOW_NS = 900_000_000  # between the lines of a tarpit
 _LONGEST_LINE = 256  # bytes
 
@@ -73,7 +74,9 @@ class WindowShut(Fact):
 
 @fact
 class SynAckAgain(Fact):
-    """The SYN-ACK was repeated although the client had acknowledged it."""
+    """The SYN-ACK was repeated although the client had acknowledged it; `often` when that is no accident."""
+
+    often: bool
 
     def text(self) -> str:
         return (
@@ -157,7 +160,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
             )  # fmt: skip
             again = synacks_again(attempt)
             if again:
-                yield SynAckAgain(frames=tuple(s.number for s in again), count=len(group))
+                yield SynAckAgain(frames=tuple(s.number for s in again), count=len(group), often=len(again) > _ONCE)
             leave = _leave(attempt)
             if leave is not None:
                 left, closed = leave

@@ -25,13 +25,15 @@ _LARGE = 512  # bytes: of a probe that asks for the size, or of words that may b
 class StillThere(Placed):
     """Old bytes on a connection that is open to this side are acknowledged: what accepted has it as well. `spoke` when its
     numbers tell of `unheard` bytes that it has sent and that never came, `few` when these are too few for a path MTU to be
-    why; `half` when the handshake is not over for it; `everywhere` when no connection that was asked so is over for it."""
+    why, `steady` when nothing is known to be lost by chance; `half` when the handshake is not over for it; `everywhere` when no
+    connection that was asked so is over for it."""
 
     hop: int
     everywhere: bool
     spoke: bool
     unheard: int
     few: bool
+    steady: bool
     half: bool
 
     def text(self) -> str:
@@ -119,7 +121,7 @@ def _still(
     placed = not shown.whole and subject.symptom == "mute" and not lost and everywhere
     yield StillThere(
         frames=(shown.segment.number, answer.number), count=count, hop=0 if shown.whole else shown.ttl, everywhere=everywhere,
-        spoke=lost > 0, unheard=lost, few=lost < _LARGE,
+        spoke=lost > 0, unheard=lost, few=lost < _LARGE, steady=not subject.repeats,
         half=bool(synacks_again(attempt)), hop_min=last + 1 if placed else None, hop_max=shown.ttl if placed else None,
     )  # fmt: skip
 

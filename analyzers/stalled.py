@@ -75,10 +75,12 @@ class NoAlgorithms(Fact):
 
 @fact
 class SmallerPassed(Fact):
-    """While a large segment was repeated in vain, a smaller one of the same side that was sent behind it arrived."""
+    """While a large segment was repeated in vain, a smaller one of the same side that was sent behind it arrived; `steady` where no
+    small one was lost that is known of."""
 
     size: int
     passed: int
+    steady: bool
 
     def text(self) -> str:
         return (
@@ -91,7 +93,7 @@ def facts(subject: Subject) -> Iterator[Fact]:
     """What got stuck in each group, and the ICMP errors about connections that had been accepted."""
     for attempt, group in subject.failing:
         if subject.symptom == "stalled":
-            yield from _stalled(attempt, group)
+            yield from _stalled(subject, attempt, group)
             yield from _waiting(subject, attempt, group)
         if subject.symptom in ("closed", "mute", "stalled"):
             yield from _icmp_during(subject, attempt, group)
@@ -114,7 +116,7 @@ def _waiting(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]
         )
 
 
-def _stalled(attempt: Attempt, group: Group) -> Iterator[Fact]:
+def _stalled(subject: Subject, attempt: Attempt, group: Group) -> Iterator[Fact]:
     for client in (True, False):
         stuck = unacknowledged(attempt, client)
         if not stuck:
@@ -134,7 +136,10 @@ def _stalled(attempt: Attempt, group: Group) -> Iterator[Fact]:
             ]
             if behind:
                 frames = (behind[0].number, witness.number)
-                yield SmallerPassed(frames=frames, count=len(group), size=size, passed=max(s.length for s in behind))
+                passed = max(s.length for s in behind)
+                yield SmallerPassed(
+                    frames=frames, count=len(group), size=size, passed=passed, steady=not subject.repeats
+                )
 
 
 def _sack(attempt: Attempt, client: bool, stuck: Segment) -> Segment | None:

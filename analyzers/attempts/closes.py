@@ -4,24 +4,31 @@ from analyzers.attempts.attempt import Attempt, Segment, asked
 from captures.flags import ACK, FIN, RST, SYN
 
 _FLOOR_NS = 4_000_000  # round trips below this vary too much to be compared
+_AT_ONCE_NS = 500_000_000  # what is repeated for want of an answer is so after a second
 _WINDOW = 1 << 20  # bytes: no number of the same connection is farther off
 _CEILING_NS = 300_000_000  # and in longer ones a neighbour was still being looked for
 
 
 def synacks_again(attempt: Attempt) -> list[Segment]:
-    """A SYN-ACK, the client's acknowledgement of it, and the SYN-ACK repeated all the same; empty where that did not happen.
+    """A SYN-ACK, the client's acknowledgement of it, and the SYN-ACK repeated all the same, so late that it is no answer to a SYN
+    that was repeated as well; empty where that did not happen.
 
-    The listener's queue is full, or what the client sends does not arrive. A SYN proxy's SYN-ACK (window 0) is its own story.
+    The listener's queue is full, or what the client sends does not arrive, of which nothing is acknowledged then. A SYN proxy's
+    SYN-ACK (window 0) is its own story.
     """
     answers = attempt.at(attempt.ending.synack_rows)
-    if len(answers) < 2 or not answers[0].window:
+    if len(answers) < 2 or not answers[0].window or attempt.client_acked > 1:
         return []
     between = (
         s for s in attempt.segments
         if s.client and s.has(ACK) and not s.flags & (SYN | RST) and answers[0].number < s.number < answers[-1].number
     )  # fmt: skip
     acknowledged = next(between, None)
-    return [] if acknowledged is None else [answers[0], acknowledged, answers[-1]]
+    if acknowledged is None:
+        return []
+    since = max([acknowledged.ts_ns, *(syn.ts_ns for syn in attempt.syns)]) + _AT_ONCE_NS
+    late = [segment for segment in answers if segment.ts_ns > since]
+    return [answers[0], acknowledged, *late] if late else []
 
 
 def served_ns(attempt: Attempt, closing: Segment) -> int:

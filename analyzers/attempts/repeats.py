@@ -11,6 +11,15 @@ _SACK = 5
 _REPEATED_NS = 150_000_000  # what is said again sooner may only have come in another order
 
 
+def small(attempt: Attempt) -> set[tuple[bool, int]]:
+    """The small segments with data that were seen, however often, by side and position."""
+    return {
+        (s.client, s.position)
+        for s in attempt.segments
+        if not s.icmp and 0 < s.length < _SMALL and s.position is not None
+    }
+
+
 def repeats(attempt: Attempt) -> Iterator[Segment]:
     """The repeats with which something lost came through."""
     first: dict[int, Segment] = {}

@@ -17,7 +17,7 @@ from analyzers.attempts.past import Past, past_of
 from analyzers.attempts.pings import Pings
 from analyzers.attempts.receipts import Receipt, receipt_of
 from analyzers.attempts.reflection import reflection
-from analyzers.attempts.repeats import repeats
+from analyzers.attempts.repeats import repeats, small
 from analyzers.attempts.services import Group, Service
 from analyzers.attempts.spread import Fork, Spread, fork_of, spread_of
 from analyzers.attempts.surroundings import Answer, Surroundings
@@ -31,6 +31,7 @@ MAX_GROUPS = 48  # groups of one service that are decoded, largest first
 _LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second
 _AT_ONCE_NS = 1_000_000_000  # attempts this close are a burst
 
+_MUCH = 0.2  # of small segments, that came through only when repeated
 _SIGNED = 2  # flows: one that gets no answer may be lost
 _MANY = 64  # connections of one kind that are looked up by their ports
 _IGNORED = 3  # flows of which none is answered, where silence is what tells
@@ -124,6 +125,12 @@ class Subject:
         if self.symptom in ("mute", "stalled"):
             again += [attempt.syns[-1] for attempt in attempts if len(attempt.syns) > 1 and attempt.synack is not None]
         return again
+
+    @cached_property
+    def loses_many(self) -> bool:
+        """Whether so much was lost that all copies of something may be so by chance."""
+        seen = sum(len(small(attempt)) + (attempt.synack is not None) for attempt, _ in (*self.failing, *self.working))
+        return len(self.repeats) > 1 and len(self.repeats) >= _MUCH * seen
 
     @cached_property
     def past(self) -> Past | None:
@@ -231,11 +238,11 @@ class Subject:
 
     @property
     def _waits_for_words(self) -> bool:
-        """Whether it keeps silent only where the client does, and closes where it speaks, as any ssh does."""
+        """Whether it keeps silent only where the client does, and answers or closes where it speaks, as any ssh does."""
         spoke = {
             (symptom, attempt.client_bytes > 0) for (attempt, _), symptom in zip(self.cases, self.symptoms, strict=True)
         }
-        return ("closed", True) in spoke and ("mute", True) not in spoke
+        return bool(spoke & {("closed", True), ("wrong-service", True)}) and ("mute", True) not in spoke
 
     @property
     def _silenced(self) -> bool:

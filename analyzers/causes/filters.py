@@ -145,7 +145,7 @@ CAUSES = (
     ),
     Cause(
         "mute.network.firewall.drop", "a device on the path swallows what the server says", "firewall",
-        requires=(seen(NeverSpoke), seen(StillThere, spoke=True)), supports=(seen(StillThere, spoke=True, few=True),),
+        requires=(seen(NeverSpoke), seen(StillThere, spoke=True)), supports=(seen(StillThere, spoke=True, few=True, steady=True),),
         source="measured: a rule that drops the server's greeting",
     ),
     Cause(

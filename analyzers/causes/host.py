@@ -24,7 +24,7 @@ ALIVE = (
     seen(RefusesUdp, alike=True),
     seen(AnswersElsewhere, alike=True),
 )
-HAS_IT = (seen(StillThere, spoke=False, half=False, everywhere=True),)
+HAS_IT = (seen(StillThere, spoke=False, half=False, everywhere=True, steady=True),)
 HAS_IT_NOT = (seen(Forgotten, sure=True), seen(StillThere, spoke=True))
 
 CAUSES = (
@@ -118,7 +118,7 @@ CAUSES = (
     ),
     Cause(
         "mute.target.listener.queue-full", "the listener's accept queue is full, so the connection waits half made", "server-host",
-        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain),),
+        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain, often=True),),
         excludes=(seen(LostInside, nearer=True), seen(TookLeave)),
         source="measured with a stopped sshd: SYN-ACK again after 1, 3 and 7 s",
     ),

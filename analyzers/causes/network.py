@@ -51,7 +51,8 @@ CAUSES = (
     ),
     Cause(
         "stalled.network.path.mtu", "segments above a certain size vanish: a path MTU black hole", "router",
-        requires=(seen(Stalled, NoAlgorithms, large=True),), supports=(seen(SmallerPassed), seen(SizeLimit), seen(SmallerAllowed)),
+        requires=(seen(Stalled, NoAlgorithms, large=True),),
+        supports=(seen(SmallerPassed, steady=True), seen(SizeLimit), seen(SmallerAllowed)),
         excludes=(seen(IcmpDuring, says="too-big"), seen(LargePassed), seen(Stalled, small=True), seen(SmallStuck)),
         source="measured: KEXINIT repeated unanswered behind a filter for large packets, the client's or the server's",
     ),
@@ -71,22 +72,23 @@ CAUSES = (
     ),
     Cause(
         "silence.network.path.loss", "the path loses so much that no try and no answer came through", "unknown",
-        requires=(seen(Unanswered),), supports=(seen(Loses),), excludes=(seen(FlowsDiffer, fixed="yes"),),
+        requires=(seen(Unanswered),), supports=(seen(Loses, many=True),), excludes=(seen(FlowsDiffer, fixed="yes"),),
         source="measured: a router that loses 30 to 70 of a hundred packets",
     ),
     Cause(
         "mute.network.path.loss", "the path loses so much that the server's first words did not come through", "unknown",
-        requires=(seen(NeverSpoke), seen(Loses)), supports=(seen(Loses),),
+        requires=(seen(NeverSpoke), seen(Loses)), supports=(seen(Loses, many=True),),
         source="measured: a router that loses 30 to 70 of a hundred packets",
     ),
     Cause(
         "stalled.network.path.loss", "the path loses so much that a segment did not come through yet", "unknown",
-        requires=(seen(Stalled, NoAlgorithms), seen(Loses)), supports=(seen(Loses),),
+        requires=(seen(Stalled, NoAlgorithms), seen(Loses)), supports=(seen(Loses, many=True),),
         source="measured: a router that loses 30 to 70 of a hundred packets",
     ),
     Cause(
         "mute.network.path.one-way", "what the client sends behind the handshake does not arrive", "unknown",
-        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain), seen(LostInside)), excludes=(seen(StillThere),),
+        requires=(seen(NeverSpoke), seen(SynAckAgain)), supports=(seen(SynAckAgain, often=True), seen(LostInside)),
+        excludes=(seen(StillThere),),
         source="measured: a cable, and a router, that lose the client's acknowledgements",
     ),
     Cause(

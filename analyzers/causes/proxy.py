@@ -45,7 +45,7 @@ CAUSES = (
     Cause(
         "mute.target.proxy.waiting", "a proxy or SYN proxy accepted and cannot reach its server", "unknown",
         requires=(seen(NeverSpoke),),
-        supports=(seen(ProxiedHandshake, behind=False), seen(StillThere, spoke=False, half=False, everywhere=True)),
+        supports=(seen(ProxiedHandshake, behind=False), seen(StillThere, spoke=False, half=False, everywhere=True, steady=True)),
         excludes=(seen(Forgotten, sure=True), seen(StillThere, spoke=True), seen(ProxiedHandshake, behind=True)),
         source="measured: SYNPROXY before a host that drops",
     ),

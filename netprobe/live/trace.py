@@ -29,7 +29,7 @@ _LEAST_QUIET_S, _MOST_QUIET_S = 0.15, 1.0
 _MOST_SLOW_S = 1.0
 _LEAST_WATCH_S = 0.1  # for what a stack may ignore
 _APART_S = 0.0005
-_AT_EDGE = 2  # SYNs more that decide how far others come: by chance all are lost only where very many are
+_AT_EDGE = 4  # SYNs more that decide how far others come: by chance all are lost only where very many are
 _AGAIN_S = 0.6  # before asking silent hops again: senders of ICMP errors limit themselves
 
 Steps = Iterator[Sequence[int]]

@@ -39,7 +39,7 @@ def test_where_small_ones_are_lost_as_well_the_size_is_only_one_reason(tmp_path:
     large = "".join(f"+{wait} > P. 1036 ack 5012 len 1400\n" for wait in (0.1, 0.2, 0.4))
     sack = "+.01 > P. 2436 ack 5012 len 60\n+.02 < . 5012 ack 1036 ttl 60 sack 2436-2496\n"
     found = verdict(tmp_path, TALK + small + large + sack + LATER.format(30))
-    assert (found.cause, found.strength) == ("stalled.network.path", Strength.INDICATED)
+    assert (found.cause, found.strength) == ("stalled.network.path", Strength.CONSISTENT)
     assert "packets get lost on the way, whatever they hold" in said(found)
 
 
