@@ -1,7 +1,6 @@
 """What a diagnosis is about: one service, one decoded attempt of each way in which attempts to it went, and the
 symptom of each; with what the same address answered elsewhere in the capture."""
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,6 +14,7 @@ from analyzers.attempts.icmp import RAN_OUT, kind_of
 from analyzers.attempts.ledger import Ledger
 from analyzers.attempts.past import Past, past_of
 from analyzers.attempts.pings import Pings
+from analyzers.attempts.prevailing import Told, limited, prevailing
 from analyzers.attempts.receipts import Receipt, receipt_of
 from analyzers.attempts.reflection import reflection
 from analyzers.attempts.repeats import repeats, small
@@ -22,13 +22,12 @@ from analyzers.attempts.services import Group, Service
 from analyzers.attempts.spread import Fork, Spread, fork_of, spread_of
 from analyzers.attempts.surroundings import Answer, Surroundings
 from analyzers.attempts.sweeps import Sweeps
-from analyzers.attempts.symptoms import SYMPTOMS, Watch, ran_out_on_purpose
+from analyzers.attempts.symptoms import Watch
 from analyzers.attempts.trigger import Trigger, agreed, triggers
 from analyzers.attempts.vanish import Vanished, vanished
 from captures.flags import RST
 
 MAX_GROUPS = 48  # groups of one service that are decoded, largest first
-_LIMIT_NS = 2_000_000_000  # devices send a few ICMP errors at once, then about one a second
 _AT_ONCE_NS = 1_000_000_000  # attempts this close are a burst
 
 _MUCH = 0.2  # of small segments, that came through only when repeated
@@ -217,64 +216,16 @@ class Subject:
     @cached_property
     def symptom(self) -> str:
         """The failing symptom of most attempts; healthy only when none fails, unseen only when nothing else is known."""
-        counts: Counter[str] = Counter()
-        probes = 0
-        for (attempt, group), symptom in zip(self.cases, self.symptoms, strict=True):
-            counts[symptom] += len(group)
-            probes += len(group) if ran_out_on_purpose(attempt) else 0
-        if counts.total() > probes:
-            counts["unreachable"] -= probes
-        counts["silence"] -= sum(count for _, _, count in self.limited)
-        if self._silenced:
-            counts["silence"] = 0
-        if self._waits_for_words:
-            counts["mute"] = 0
-        failing = [s for s in SYMPTOMS if counts[s] > 0 and s not in ("healthy", "unseen")]
-        if failing:
-            return max(failing, key=lambda s: (counts[s], -SYMPTOMS.index(s)))
-        if counts["healthy"] or "unseen" in self.symptoms:
-            return "healthy" if counts["healthy"] else "unseen"
-        return Counter(self.symptoms).most_common(1)[0][0]  # probes only, whose silence a limit on errors may explain
-
-    @property
-    def _waits_for_words(self) -> bool:
-        """Whether it keeps silent only where the client does, and answers or closes where it speaks, as any ssh does."""
-        spoke = {
-            (symptom, attempt.client_bytes > 0) for (attempt, _), symptom in zip(self.cases, self.symptoms, strict=True)
-        }
-        return bool(spoke & {("closed", True), ("wrong-service", True)}) and ("mute", True) not in spoke
-
-    @property
-    def _silenced(self) -> bool:
-        """Whether the first attempt was refused, and silence began right behind it: with what was asked besides, as of a guard that bans
-        whoever asks too much. Then the first tells what anybody gets."""
-        chosen = list(zip(self.cases, self.symptoms, strict=True))
-        silent = [self.begun(group) for (_, group), symptom in chosen if symptom == "silence"]
-        refused = [self.begun(group) for (_, group), symptom in chosen if symptom in ("reset", "unreachable")]
-        if not silent or not refused:
-            return False
-        since, last = int(np.concatenate(silent).min()), int(np.concatenate(refused).max())
-        return last < since <= last + _LIMIT_NS
+        return prevailing(self._told, self.begun, sum(count for _, _, count in self.limited))
 
     @cached_property
     def limited(self) -> list[tuple[Attempt, Group, int]]:
         """Silent groups, with how many of their attempts began within seconds of one that an ICMP error refused."""
-        chosen = list(zip(self.cases, self.symptoms, strict=True))
-        refused = [self.begun(group) for (_, group), symptom in chosen if symptom == "unreachable"]
-        if not refused:
-            return []
-        errors = np.sort(np.concatenate(refused))
-        out = []
-        for (attempt, group), symptom in chosen:
-            if symptom == "silence":
-                near = np.searchsorted(errors, self.begun(group))
-                gap = np.minimum(
-                    np.abs(errors[np.minimum(near, len(errors) - 1)] - self.begun(group)),
-                    np.abs(errors[np.maximum(near - 1, 0)] - self.begun(group)),
-                )
-                if count := int((gap <= _LIMIT_NS).sum()):
-                    out.append((attempt, group, count))
-        return out
+        return limited(self._told, self.begun)
+
+    @property
+    def _told(self) -> list[Told]:
+        return [(*case, symptom) for case, symptom in zip(self.cases, self.symptoms, strict=True)]
 
     @cached_property
     def timeline(self) -> tuple[Array, Array]:

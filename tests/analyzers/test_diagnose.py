@@ -8,7 +8,7 @@ import pytest
 from analyzers.model import Strength
 from netprobe.cli.filters import Filters
 from netprobe.replay.run import replay
-from tests.judge import BANNER, HANDSHAKE, LATER, verdict, verdicts
+from tests.judge import BANNER, HANDSHAKE, LATER, by, verdict, verdicts
 from tests.notation import packets, tcp_packet, write_pcap
 
 
@@ -85,6 +85,17 @@ def test_a_server_that_says_nothing_while_the_capture_goes_on_is_mute(tmp_path: 
         HANDSHAKE + '+.01 > P. 1001 ack 5001 "SSH-2.0-y\\r\\n"\n+.02 < . 5001 ack 1012 ttl 60\n' + LATER.format(120)
     )
     assert verdict(tmp_path, script).cause.split(".")[0] == "mute"
+
+
+@pytest.mark.parametrize(("words", "symptom"), [("", "mute"), ('"SSH-2.0-y"', "closed")])
+def test_who_keeps_silent_only_towards_the_silent_is_told_by_what_spoke(
+    tmp_path: Path, words: str, symptom: str
+) -> None:
+    """Two connections said nothing and heard nothing; a third is closed: without a word, or on its word."""
+    spoke = f"+.01 > P. 1001 ack 5001 {words}\n+.02 < . 5001 ack 1010 ttl 60\n" if words else ""
+    closed = HANDSHAKE + spoke + f"+.5 < F. 5001 ack {1010 if words else 1001} ttl 60\n"
+    found = verdict(tmp_path, by(40001, HANDSHAKE) + by(40002, HANDSHAKE) + by(40003, closed) + LATER.format(30))
+    assert found.cause.partition(".")[0] == symptom
 
 
 def test_a_redirect_is_no_refusal(tmp_path: Path) -> None:
