@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from analyzers.attempts.attempt import Attempt
-from analyzers.attempts.closes import unacknowledged
 from analyzers.attempts.echoes import sender_of
 from analyzers.attempts.icmp import RAN_OUT
 from analyzers.attempts.inband import Probe, asked
@@ -51,10 +50,10 @@ class WordsVanish(Placed):
 
     def text(self) -> str:
         upto = f"get as far as hop {self.last}" if self.last else "do not even get to hop 1"
-        behind = f"hop {self.beyond} reports old bytes" if self.nearer else "old bytes are acknowledged"
+        behind = f"are reported by hop {self.beyond}" if self.nearer else "are acknowledged"
         return (
             f"the {self.size} bytes that are stuck {upto}, with TTL {self.beyond} and above they vanish ({times(self.tries, 'try')}); "
-            f"{behind} sent right behind them"
+            f"old bytes sent right behind them {behind}"
         )
 
 
@@ -97,8 +96,7 @@ def _sizes(probes: Sequence[Probe], lossy: bool) -> Iterator[Fact]:
 
 def _words(attempt: Attempt, probes: Sequence[Probe], lossy: bool) -> Iterator[Fact]:
     """All copies of the words have one number: a report is of the copy that the same router has reported a single byte behind."""
-    stuck = unacknowledged(attempt, client=True)
-    words = [p for p in probes if stuck and p.segment.position == stuck[0].position and p.size == stuck[0].length > 1]
+    words = [probe for probe in probes if probe.segment.position == attempt.client_acked and probe.size > 1]
     small = [probe for probe in probes if probe.size == 1 and _heard(probe)]
     if any(probe.answer is not None or not _alike(probe, _behind(probe, small)) for probe in words):
         return
